@@ -1,0 +1,207 @@
+// envs/env_task.c -- tasks: drawn, checked, and read from text.
+#include <assert.h>
+#include <locale.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envs/env.h"
+#include "envs/env_random.h"
+
+enum { NAME_MAX_LEN = 31 }; // of a name that is compared, and of a number
+
+void env_usual_task(const EnvFamily *f, double *params) {
+    for (int k = 0; k < f->task_dim; k++)
+        params[k] = f->task[k].usual;
+}
+
+void env_draw_task(const EnvFamily *f, EnvSplit split, uint64_t seed, int64_t index,
+                   double *params) {
+    static const char *const stream[ENV_SPLIT_COUNT] = {"task.train", "task.test"};
+    assert(index >= 0);
+
+    // EACH_OF: the digits of `index`, the last parameter fastest
+    int64_t digits = index;
+    uint64_t key = env_random_key(seed, stream[split], index, 0);
+
+    for (int k = f->task_dim - 1; k >= 0; k--) {
+        const EnvDraw *d = &f->task[k].draw[split];
+        switch (d->kind) {
+        case ENV_UNIFORM:
+            params[k] = d->low + (d->high - d->low) * env_random_uniform(key, (uint64_t)k);
+            break;
+        case ENV_ONE_OF:
+            params[k] = d->values[env_random_below(key, (uint64_t)k, d->n_values)];
+            break;
+        case ENV_EACH_OF:
+            params[k] = d->values[digits % d->n_values];
+            digits /= d->n_values;
+            break;
+        }
+    }
+}
+
+static bool value_is_allowed(const EnvFamily *f, const EnvParam *p, double v, char *why,
+                             int why_size) {
+    if (v >= p->least && v <= p->most)
+        return true;
+    snprintf(why, (size_t)why_size, "%s: %s is %g, and must lie between %g and %g %s", f->name,
+             p->name, v, p->least, p->most, p->unit);
+    return false;
+}
+
+bool env_check_task(const EnvFamily *f, const double *params, char *why, int why_size) {
+    for (int k = 0; k < f->task_dim; k++)
+        if (!value_is_allowed(f, &f->task[k], params[k], why, why_size))
+            return false;
+    return true;
+}
+
+// A part of a text that is not terminated.
+typedef struct Span {
+    const char *at;
+    size_t len;
+} Span;
+
+static bool is_space(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+static Span trim(Span s) {
+    while (s.len > 0 && is_space(s.at[0]))
+        s.at++, s.len--;
+    while (s.len > 0 && is_space(s.at[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+// Takes what stands before the first `mark` off the front of `rest`; all of it where there is none.
+static Span take_until(Span *rest, char mark, bool *found) {
+    const char *end = rest->len ? memchr(rest->at, mark, rest->len) : NULL;
+    Span s = {rest->at, end ? (size_t)(end - rest->at) : rest->len};
+
+    *found = end != NULL;
+    rest->at += s.len + *found;
+    rest->len -= s.len + *found;
+    return trim(s);
+}
+
+static int smaller(int a, int b) {
+    return a < b ? a : b;
+}
+
+// How many letters must be put in, left out or changed to make `b` of `a` (Levenshtein).
+static int edit_distance(Span a, const char *b) {
+    int n = (int)strlen(b);
+    int row[NAME_MAX_LEN + 1];
+    assert(n <= NAME_MAX_LEN);
+
+    for (int j = 0; j <= n; j++)
+        row[j] = j;
+    for (int i = 0; i < (int)a.len; i++) {
+        int diagonal = row[0];
+        row[0] = i + 1;
+        for (int j = 0; j < n; j++) {
+            int change = diagonal + (a.at[i] != b[j]);
+            diagonal = row[j + 1];
+            row[j + 1] = smaller(change, smaller(row[j], row[j + 1]) + 1);
+        }
+    }
+    return row[n];
+}
+
+static int find_param(const EnvFamily *f, Span name) {
+    for (int k = 0; k < f->task_dim; k++)
+        if (strlen(f->task[k].name) == name.len && !memcmp(f->task[k].name, name.at, name.len))
+            return k;
+    return -1;
+}
+
+// Says that `name` is no parameter, and names the nearest, or all where none is near.
+static void explain_unknown(const EnvFamily *f, Span name, char *why, int why_size) {
+    int shown = (int)(name.len < NAME_MAX_LEN ? name.len : NAME_MAX_LEN);
+    int best = shown < (int)name.len ? 0 : 2 + shown / 4; // distances below this are near
+    const char *nearest = NULL;
+
+    for (int k = 0; k < f->task_dim && best > 0; k++) {
+        int distance = edit_distance(name, f->task[k].name);
+        if (distance < best)
+            best = distance, nearest = f->task[k].name;
+    }
+
+    int n = snprintf(why, (size_t)why_size, "%s has no task parameter '%.*s'; ", f->name, shown,
+                     name.at);
+    if (nearest && n < why_size)
+        n += snprintf(why + n, (size_t)(why_size - n), "did you mean '%s'?", nearest);
+    for (int k = 0; !nearest && k < f->task_dim && n < why_size; k++)
+        n += snprintf(why + n, (size_t)(why_size - n), "%s%s", k ? ", " : "it has ",
+                      f->task[k].name);
+}
+
+// Reads a decimal number, whatever the locale. Hexadecimal is not one; `inf` and `nan` are, and
+// are refused by the bounds.
+static bool read_number(Span s, double *value) {
+    char text[NAME_MAX_LEN + 1];
+    if (s.len == 0 || s.len >= sizeof text || memchr(s.at, 'x', s.len) || memchr(s.at, 'X', s.len))
+        return false;
+    memcpy(text, s.at, s.len);
+    text[s.len] = '\0';
+
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (!c)
+        return false;
+    char *end;
+    *value = strtod_l(text, &end, c);
+    freelocale(c);
+    return *end == '\0';
+}
+
+// Reads one `name=value` into `params`; `given` has a bit for each parameter that was given.
+static bool parse_item(const EnvFamily *f, Span item, double *params, unsigned *given, char *why,
+                       int why_size) {
+    Span whole = item;
+    bool has_value;
+    Span name = take_until(&item, '=', &has_value);
+    Span number = trim(item);
+
+    if (!has_value || name.len == 0) {
+        snprintf(why, (size_t)why_size, "%s: expected name=value, found '%.*s'", f->name,
+                 (int)(whole.len < 80 ? whole.len : 80), whole.at);
+        return false;
+    }
+
+    int k = find_param(f, name);
+    if (k < 0) {
+        explain_unknown(f, name, why, why_size);
+        return false;
+    }
+    if (*given & 1u << k) {
+        snprintf(why, (size_t)why_size, "%s: %s is given twice", f->name, f->task[k].name);
+        return false;
+    }
+    if (!read_number(number, &params[k])) {
+        snprintf(why, (size_t)why_size, "%s: %s is '%.*s', which is not a number", f->name,
+                 f->task[k].name, (int)(number.len < 80 ? number.len : 80), number.at);
+        return false;
+    }
+    *given |= 1u << k;
+    return value_is_allowed(f, &f->task[k], params[k], why, why_size);
+}
+
+bool env_parse_task(const EnvFamily *f, const char *text, double *params, char *why, int why_size) {
+    double read[ENV_TASK_MAX];
+    unsigned given = 0;
+    Span rest = trim((Span){text, strlen(text)});
+    bool more = rest.len > 0;
+
+    env_usual_task(f, read);
+    while (more) {
+        Span item = take_until(&rest, ',', &more);
+        if (!parse_item(f, item, read, &given, why, why_size))
+            return false;
+    }
+    memcpy(params, read, (size_t)f->task_dim * sizeof *params);
+    return true;
+}
