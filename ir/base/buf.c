@@ -75,6 +75,28 @@ void buf_reset(Buf *b) {
         b->data[0] = '\0';
 }
 
+int32_t buf_decode_utf8(const char *text, const char *end, int *len) {
+    const unsigned char *s = (const unsigned char *)text;
+    *len = 1;
+    if (s[0] < 0x80)
+        return s[0];
+    int n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || end - text < n)
+        return -1;
+
+    int32_t c = s[0] & (0xff >> (n + 1));
+    for (int i = 1; i < n; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return -1;
+        c = c << 6 | (s[i] & 0x3f);
+    }
+    static const int32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+        return -1;
+    *len = n;
+    return c;
+}
+
 void buf_free(Buf *b) {
     free(b->data);
     *b = (Buf){0};

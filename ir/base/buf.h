@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // A zeroed Buf is empty. `data` is NUL-terminated once anything was put (NULL before).
 typedef struct Buf {
@@ -22,6 +23,9 @@ const char *buf_text(const Buf *b);
 
 void buf_reset(Buf *b); // empty, memory kept
 void buf_free(Buf *b);  // leaves `b` zeroed
+
+// The character at `text`, its length in bytes in `len`; -1 (and 1) for a byte that is not UTF-8.
+int32_t buf_decode_utf8(const char *text, const char *end, int *len);
 
 // Reads the whole file at `path` into `b` (replacing what was there). False with a sentence in
 // `why` (file missing, not readable, larger than `max` bytes; 0 for no limit).

@@ -16,6 +16,7 @@ enum {
     MAX_ERRORS = 100, // kept when max_errors is 0
     TAB = 4,          // columns between tab stops
     WIDTH = 100,      // columns of a source line that are shown
+    LONGEST = 1000,   // bytes of a message
     NEAR = 4 * WIDTH, // bytes around the caret that are looked at; a character has up to 4
 };
 
@@ -41,25 +42,32 @@ static bool is_known(const Diag *d, Loc loc, const char *text) {
     return false;
 }
 
-// How many errors are kept.
-static int count_kept(const Diag *d) {
-    int max = d->max_errors > 0 ? d->max_errors : MAX_ERRORS;
-    return d->n_errors < max ? d->n_errors : max;
+// The text of a message, owned by `d`. Names in it come from the input and may be of any length.
+static const char *format_text(Diag *d, const char *format, va_list args) {
+    char *text = arena_vprintf(&d->arena, format, args);
+    if (strlen(text) > LONGEST + 3)
+        memcpy(text + LONGEST, "...", 4);
+    return text;
+}
+
+static int max_kept(const Diag *d) {
+    return d->max_errors > 0 ? d->max_errors : MAX_ERRORS;
 }
 
 void diag_error(Diag *d, Loc loc, int code, const char *format, ...) {
+    d->dropped = true;
+    if (d->n_errors >= max_kept(d)) {
+        d->n_errors++;
+        return;
+    }
     va_list args;
     va_start(args, format);
-    const char *text = arena_vprintf(&d->arena, format, args);
+    const char *text = format_text(d, format, args);
     va_end(args);
-
-    d->dropped = true;
     if (is_known(d, loc, text))
         return;
-    int kept = count_kept(d);
+
     d->n_errors++;
-    if (count_kept(d) == kept)
-        return;
     d->dropped = false;
     DiagMessage m = {.loc = loc, .code = code, .text = text};
     arena_push(&d->arena, d->messages, d->n, d->cap, m);
@@ -70,7 +78,7 @@ void diag_note(Diag *d, Loc loc, const char *format, ...) {
         return;
     va_list args;
     va_start(args, format);
-    const char *text = arena_vprintf(&d->arena, format, args);
+    const char *text = format_text(d, format, args);
     va_end(args);
 
     DiagMessage m = {.loc = loc, .is_note = true, .text = text};
@@ -83,28 +91,6 @@ void diag_did_you_mean(Diag *d, Loc loc, const char *name, const char *const *na
         diag_note(d, loc, "did you mean '%s'?", nearest);
 }
 
-// The character at `s`, with its length in `len`; -1 (and 1) for a byte that is not UTF-8.
-static int32_t decode(const unsigned char *s, const unsigned char *end, int *len) {
-    *len = 1;
-    if (s[0] < 0x80)
-        return s[0];
-    int n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    if (s[0] < 0xc2 || s[0] > 0xf4 || end - s < n)
-        return -1;
-
-    int32_t c = s[0] & (0xff >> (n + 1));
-    for (int i = 1; i < n; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return -1;
-        c = c << 6 | (s[i] & 0x3f);
-    }
-    static const int32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (c < smallest[n] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
-        return -1;
-    *len = n;
-    return c;
-}
-
 // Whether `c` would do something to the terminal, or turn the order of the text around.
 static bool is_control(int32_t c) {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||
@@ -114,8 +100,8 @@ static bool is_control(int32_t c) {
 // Puts one cell: the character at `s` as shown. Returns its length in the source.
 static int put_cell(Buf *out, const char *s, const char *end) {
     int len;
-    int32_t c = decode((const unsigned char *)s, (const unsigned char *)end, &len);
-    if (is_control(c))
+    int32_t c = buf_decode_utf8(s, end, &len);
+    if (c < 0 || is_control(c))
         buf_puts(out, "?");
     else
         buf_put(out, s, (size_t)len);
