@@ -1,0 +1,244 @@
+// runtime/record/eval.c -- results of evaluations, written to and read from a run folder.
+//
+// table.h gives the schema. A name of a number stands once, in `numbers`, for both directions.
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cjson/cJSON.h>
+
+#include "runtime/record/json.h"
+#include "runtime/record/table.h"
+
+static const struct {
+    const char *key;
+    size_t offset;
+} numbers[] = {
+    {"score", offsetof(RtRow, score)},
+    {"score_sd_tasks", offsetof(RtRow, score_sd_tasks)},
+    {"mse", offsetof(RtRow, mse)},
+    {"mse_sd", offsetof(RtRow, mse_sd)},
+    {"kl", offsetof(RtRow, kl)},
+    {"paper_score", offsetof(RtRow, paper_score)},
+    {"paper_mse", offsetof(RtRow, paper_mse)},
+    {"real_episodes", offsetof(RtRow, real_episodes)},
+    {"seconds", offsetof(RtRow, seconds)},
+};
+
+enum { N_NUMBERS = sizeof numbers / sizeof *numbers };
+
+static double *number_of(RtRow *r, int i) {
+    return (double *)(void *)((char *)r + numbers[i].offset);
+}
+
+static void put_text(Buf *b, const char *key, const char *value) {
+    buf_printf(b, ", \"%s\": ", key);
+    rt_json_put_string(b, value);
+}
+
+static void put_numbers(Buf *b, const char *key, const double *x, int n) {
+    if (!x)
+        return;
+    buf_printf(b, ",\n \"%s\": [", key);
+    for (int i = 0; i < n; i++) {
+        buf_puts(b, i ? ", " : "");
+        rt_json_put_finite(b, x[i]);
+    }
+    buf_puts(b, "]");
+}
+
+bool rt_eval_write(const char *run_dir, const char *name, const RtEval *e, char *why,
+                   size_t why_size) {
+    Buf b = {0}, path = {0};
+    RtRow row = e->row;
+
+    buf_puts(&b, "{\"schema\": 1");
+    put_text(&b, "system", row.system);
+    put_text(&b, "env", row.env);
+    put_text(&b, "profile", row.profile);
+    buf_printf(&b, ", \"seed\": %" PRId64, row.seed);
+    put_text(&b, "latent", e->latent);
+    if (e->by_hand)
+        buf_puts(&b, ", \"table\": false");
+    for (int i = 0; i < N_NUMBERS; i++) {
+        double x = *number_of(&row, i);
+        if (isnan(x))
+            continue;
+        buf_printf(&b, ",\n \"%s\": ", numbers[i].key);
+        rt_json_put_finite(&b, x);
+    }
+    buf_puts(&b, ",\n \"departs\": [");
+    for (int i = 0; i < row.n_departs; i++) {
+        buf_puts(&b, i ? ", " : "");
+        rt_json_put_string(&b, row.departs[i]);
+    }
+    buf_puts(&b, "]");
+    put_numbers(&b, "task_scores", e->task_scores, e->n_tasks);
+    put_numbers(&b, "task_mses", e->task_mses, e->n_tasks);
+    buf_puts(&b, "}\n");
+
+    buf_printf(&path, "%s/eval", run_dir);
+    bool done = buf_make_dirs(path.data, why, why_size);
+    buf_printf(&path, "/%s.json", name);
+    done = done && buf_write_file(path.data, b.data, b.len, why, why_size);
+    buf_free(&b);
+    buf_free(&path);
+    return done;
+}
+
+static bool refuse(const char *path, const char *what, const char *key, char *why,
+                   size_t why_size) {
+    snprintf(why, why_size, "%s: %s '%s'", path, what, key);
+    return false;
+}
+
+static bool read_text(const cJSON *object, const char *path, const char *key, const char **out,
+                      char *why, size_t why_size) {
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+
+    if (!cJSON_IsString(item))
+        return refuse(path, "an evaluation needs the text", key, why, why_size);
+    *out = item->valuestring;
+    return true;
+}
+
+static bool read_departs(Arena *a, const cJSON *object, RtRow *row) {
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(object, "departs"), *item;
+    const char **departs = arena_array(a, const char *, cJSON_GetArraySize(list) + 1);
+
+    if (list && !cJSON_IsArray(list))
+        return false;
+    cJSON_ArrayForEach(item, list) {
+        if (!cJSON_IsString(item))
+            return false;
+        departs[row->n_departs++] = item->valuestring;
+    }
+    row->departs = departs;
+    return true;
+}
+
+// Reads one evaluation. Its texts belong to `object`, lists to `a`.
+static bool read_eval(RtEval *e, Arena *a, const cJSON *object, const char *path, char *why,
+                      size_t why_size) {
+    const cJSON *schema = cJSON_GetObjectItemCaseSensitive(object, "schema");
+    const cJSON *seed = cJSON_GetObjectItemCaseSensitive(object, "seed");
+    RtRow *row = &e->row;
+
+    *e = (RtEval){.row = rt_row()};
+    if (!cJSON_IsNumber(schema) || schema->valueint != 1)
+        return refuse(path, "only evaluations with schema 1 can be read; look at", "schema", why,
+                      why_size);
+    if (!cJSON_IsNumber(seed) || !(fabs(seed->valuedouble) < 9.2e18))
+        return refuse(path, "an evaluation needs the number", "seed", why, why_size);
+    row->seed = (int64_t)seed->valuedouble;
+    e->by_hand = cJSON_IsFalse(cJSON_GetObjectItemCaseSensitive(object, "table"));
+    for (int i = 0; i < N_NUMBERS; i++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, numbers[i].key);
+        if (item && !cJSON_IsNumber(item) && !cJSON_IsNull(item))
+            return refuse(path, "there should be a number at", numbers[i].key, why, why_size);
+        if (cJSON_IsNumber(item))
+            *number_of(row, i) = item->valuedouble;
+    }
+    if (!read_departs(a, object, row))
+        return refuse(path, "there should be a list of texts at", "departs", why, why_size);
+    return read_text(object, path, "system", &row->system, why, why_size) &&
+           read_text(object, path, "env", &row->env, why, why_size) &&
+           read_text(object, path, "profile", &row->profile, why, why_size) &&
+           read_text(object, path, "latent", &e->latent, why, why_size);
+}
+
+// What the files of a run say together.
+typedef struct Merge {
+    RtRow row;
+    bool has_own;
+    double other, zero;
+    bool has_any;
+} Merge;
+
+static bool merge(Merge *m, const RtEval *e, const char *path, char *why, size_t why_size) {
+    bool own = strcmp(e->latent, "own") == 0, other = strcmp(e->latent, "other") == 0;
+
+    if (!own && !other && strcmp(e->latent, "zero") != 0)
+        return refuse(path, "the latent is 'own', 'other' or 'zero', not", e->latent, why,
+                      why_size);
+    if (own || (!m->has_own && !m->has_any))
+        m->row = e->row;
+    if (own)
+        m->has_own = true;
+    else if (other)
+        m->other = e->row.score;
+    else
+        m->zero = e->row.score;
+    m->has_any = true;
+    return true;
+}
+
+static int compare_names(const void *x, const void *y) {
+    return strcmp(*(const char *const *)x, *(const char *const *)y);
+}
+
+// Names of the JSON files in `path`, sorted, owned by `a`. -1 with errno where there is no folder.
+static int list_files(Arena *a, const char *path, char ***names) {
+    DIR *folder = opendir(path);
+    int n = 0, cap = 0;
+
+    *names = NULL;
+    if (!folder)
+        return -1;
+    for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
+        size_t len = strlen(d->d_name);
+        if (d->d_name[0] != '.' && len > 5 && strcmp(d->d_name + len - 5, ".json") == 0)
+            arena_push(a, *names, n, cap, arena_strdup(a, d->d_name));
+    }
+    closedir(folder);
+    if (n > 1)
+        qsort(*names, (size_t)n, sizeof **names, compare_names);
+    return n;
+}
+
+bool rt_table_read_run(RtTable *t, const char *run_dir, char *why, size_t why_size) {
+    enum { MAX_FILE = 64 << 20 };
+    Arena scratch = {0};
+    Merge m = {.row = rt_row(), .other = NAN, .zero = NAN};
+    char **names, *dir = arena_printf(&scratch, "%s/eval", run_dir);
+    int n = list_files(&scratch, dir, &names);
+    cJSON **objects = arena_array(&scratch, cJSON *, n > 0 ? n : 1);
+    bool done = n >= 0 || errno == ENOENT;
+
+    if (!done)
+        refuse(dir, strerror(errno), "eval", why, why_size);
+    for (int i = 0; i < n && done; i++) {
+        Buf text = {0};
+        RtEval e;
+        char *path = arena_printf(&scratch, "%s/%s", dir, names[i]);
+        done = buf_read_file(&text, path, MAX_FILE, why, why_size);
+        if (done) {
+            objects[i] = cJSON_ParseWithLength(buf_text(&text), text.len);
+            done = objects[i] ? read_eval(&e, &scratch, objects[i], path, why, why_size)
+                              : refuse(path, "this is not JSON; look at", names[i], why, why_size);
+        }
+        if (done && !e.by_hand)
+            done = merge(&m, &e, path, why, why_size);
+        buf_free(&text);
+    }
+    if (done && !m.has_any) {
+        snprintf(why, why_size, "the run '%s' has no evaluation; make one with: gssm-run test %s",
+                 run_dir, run_dir);
+        done = false;
+    }
+    if (done) {
+        if (!m.has_own)
+            m.row.score = m.row.score_sd_tasks = NAN;
+        m.row.score_other = m.other;
+        m.row.score_zero = m.zero;
+        rt_table_add(t, &m.row);
+    }
+    for (int i = 0; i < n; i++)
+        cJSON_Delete(objects[i]);
+    arena_free(&scratch);
+    return done;
+}

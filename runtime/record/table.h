@@ -1,0 +1,104 @@
+// runtime/record/table.h -- results of evaluations, and the paper's tables made of them.
+//
+// An evaluation is one file `eval/{name}.json` of a run folder:
+//
+//   {"schema": 1, "system": "…", "env": "…", "profile": "…", "seed": 0,
+//    "latent": "own",            what the policy saw: its own task's latent, another's, or zeros
+//    "score": -0.6,              mean over tasks of each task's mean return, in the paper's unit
+//    "score_sd_tasks": 0.06,     standard deviation across tasks
+//    "mse": 0.03, "mse_sd": 0.04, "kl": 2.1,       model error in raw units, spread across tasks
+//    "paper_score": -0.5957, "paper_mse": 0.0291,  the paper's figures for this cell
+//    "real_episodes": 200,       used to train
+//    "seconds": 1234.5,          of training; the one value that differs between equal runs
+//    "departs": ["…", …],        where the recipe leaves the paper
+//    "task_scores": [...], "task_mses": [...]}     a value for each task
+//
+// What is unknown is left out or null. Files are read in order of their names; a later one replaces
+// an earlier one of the same latent. One with "table": false (a task chosen by hand) is not read.
+#ifndef RUNTIME_RECORD_TABLE_H
+#define RUNTIME_RECORD_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "ir/base/arena.h"
+#include "ir/base/buf.h"
+
+// The result of one run. NAN is an unknown value.
+typedef struct RtRow {
+    const char *system, *env, *profile;
+    int64_t seed;
+    double score, score_sd_tasks;
+    double mse, mse_sd;
+    double paper_score, paper_mse;
+    double real_episodes, seconds;
+    double kl;                      // of the model, raw units
+    double score_other, score_zero; // with another task's latent, and with zeros
+    const char *const *departs;
+    int n_departs;
+} RtRow;
+
+// A row of which nothing is known: every value NAN.
+RtRow rt_row(void);
+
+// An evaluation as it is written. `latent` is "own", "other" or "zero".
+typedef struct RtEval {
+    RtRow row; // score_other and score_zero are not written: each latent has a file of its own
+    const char *latent;
+    const double *task_scores, *task_mses; // (n_tasks), or NULL
+    int n_tasks;
+    bool by_hand; // on a task chosen by hand: no row of a table
+} RtEval;
+
+// Writes `eval/{name}.json`. False with a sentence in `why`.
+bool rt_eval_write(const char *run_dir, const char *name, const RtEval *e, char *why,
+                   size_t why_size);
+
+// Rows, with everything they point to. A zeroed table is empty.
+typedef struct RtTable {
+    Arena arena;
+    RtRow *rows;
+    int n, cap;
+    Buf notes; // what the reader of the table must know, a line each
+} RtTable;
+
+// Adds a copy of `row`. A row of the same system, env, profile and seed is replaced, with a note.
+void rt_table_add(RtTable *t, const RtRow *row);
+
+// Adds the row of the run at `run_dir`. False with a sentence in `why` where it has no evaluation
+// or a file that does not fit the schema.
+bool rt_table_read_run(RtTable *t, const char *run_dir, char *why, size_t why_size);
+
+void rt_table_free(RtTable *t);
+
+// How a cell compares with the paper.
+typedef enum RtVerdict {
+    RT_VERDICT_NONE,   // there is nothing to compare
+    RT_VERDICT_BETTER, // the score is the paper's or higher
+    RT_VERDICT_WITHIN, // short by no more than the spread: the larger of the two deviations
+    RT_VERDICT_SHORT,
+} RtVerdict;
+
+// The seeds of one system on one family, together.
+typedef struct RtCell {
+    RtRow row; // means over seeds, of deviations too; `seed` is the first one's
+    int n_seeds;
+    double score_sd_seeds; // of the sample (n - 1); NAN for one seed
+    RtVerdict verdict;
+} RtCell;
+
+// Cells in order of the family's, then the system's, first appearance; owned by `t`.
+int rt_table_cells(RtTable *t, RtCell **cells);
+
+// Words of a verdict ("within spread"), "-" for none. Static and lives forever.
+const char *rt_verdict_text(RtVerdict v);
+
+// Puts the table: as aligned text with departures and notes below, as CSV, as a LaTeX tabular, or
+// as JSON with exactly the keys system, env, profile, seeds, score, score_sd_tasks, score_sd_seeds,
+// mse, mse_sd, paper_score, paper_mse, verdict, real_episodes, seconds (unknown values are null).
+void rt_table_put_text(Buf *b, RtTable *t);
+void rt_table_put_csv(Buf *b, RtTable *t);
+void rt_table_put_latex(Buf *b, RtTable *t);
+void rt_table_put_json(Buf *b, RtTable *t);
+
+#endif
