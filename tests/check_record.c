@@ -1130,11 +1130,15 @@ START_TEST(a_terminal_gets_a_table_that_is_redrawn) {
     rt_progress_show(&p, columns, 5);
     rt_progress_show(&p, columns, 5); // too soon: not drawn
     rt_progress_finish_row(&p, columns, 5);
+    rt_progress_note(&p, "stopped");
     rt_progress_close(&p);
     fclose(out);
     ck_assert_str_eq(text, "iteration  model MSE  real return  stage  time left\n"
                            "        3    0.03125            -    fit      1h02m\n"
                            "\r\033[2A\033[J"
+                           "iteration  model MSE  real return  stage  time left\n"
+                           "        3    0.03125            -    fit      1h02m\n"
+                           "\r\033[2A\033[Jstopped\n"
                            "iteration  model MSE  real return  stage  time left\n"
                            "        3    0.03125            -    fit      1h02m\n");
     free(text);

@@ -171,9 +171,9 @@ void rt_progress_note(RtProgress *p, const char *format, ...) {
         erase(p);
     fprintf(p->out, "%s\n", buf_text(&p->line));
     fflush(p->out);
-
-    // the table follows below with the next row, whenever that comes
-    p->drawn_at = 0;
+    if (p->live && p->n_rows > 0)
+        draw(p, false);
+    p->drawn_at = 0; // the running row is missing: draw it at the next call
 }
 
 void rt_progress_close(RtProgress *p) {
