@@ -1,0 +1,106 @@
+// passes/bind_draws.c -- values from outside in the place of draws.
+//
+// A draw deep in loops gets its value through all bodies around it: the function's input has an
+// axis for each loop, every scan or map on the way takes a slice of it, a gradient's body captures
+// it.
+#include "passes/bind_draws.h"
+
+#include <string.h>
+
+#include "ir/build.h"
+
+enum { MAX_DEPTH = 64 };
+
+typedef struct Binder {
+    IrFunction *fn;
+    const char *const *sites;
+    int n;
+    bool *found;
+    int n_bound;
+    IrNode *owners[MAX_DEPTH]; // nodes whose bodies are entered, outermost first
+    int depth;
+} Binder;
+
+static bool is_loop(const IrNode *n) {
+    return n->op == IR_OP_scan || n->op == IR_OP_map;
+}
+
+// The input for `draw`, with an axis for each loop around.
+static IrNode *root_input(Binder *b, const IrNode *draw) {
+    IrType type = {.dtype = draw->types[0].dtype};
+
+    for (int i = 0; i < b->depth; i++)
+        if (is_loop(b->owners[i]))
+            type.dims[type.rank++] = b->owners[i]->attrs.dim;
+    for (int i = 0; i < draw->types[0].rank; i++)
+        type.dims[type.rank++] = draw->types[0].dims[i];
+    return ir_add_input(b->fn, type,
+                        (IrSlot){.name = draw->attrs.name, .role = IR_ROLE_DRAW, .target = -1},
+                        draw->loc);
+}
+
+// Hands `value` of the block around `owner` into its body: a slice for loops, whole for gradients.
+static IrNode *enter(Binder *b, IrNode *owner, IrNode *value, const char *site) {
+    IrType type = value->types[0];
+    IrNode **in = arena_array(b->fn->arena, IrNode *, owner->n_in + 1);
+
+    memcpy(in, owner->in, (size_t)owner->n_in * sizeof *in);
+    in[owner->n_in++] = value;
+    owner->in = in;
+    if (!is_loop(owner))
+        return ir_block_add_param(b->fn, owner->body, type, site, owner->loc);
+
+    type.rank--;
+    memmove(type.dims, type.dims + 1, (size_t)type.rank * sizeof *type.dims);
+    owner->attrs.n_over++;
+
+    // the step's index stays the last parameter
+    IrNode *p = ir_block_add_param(b->fn, owner->body, type, site, owner->loc);
+    IrNode **params = owner->body->params;
+    int last = owner->body->n_params - 1;
+    params[last] = params[last - 1];
+    params[last - 1] = p;
+    p->attrs.index = last - 1;
+    params[last]->attrs.index = last;
+    return p;
+}
+
+static void bind_block(Binder *b, IrBlock *block) {
+    for (int i = 0; i < block->n; i++) {
+        IrNode *n = block->nodes[i];
+
+        if (n->body && b->depth < MAX_DEPTH) {
+            b->owners[b->depth++] = n;
+            bind_block(b, n->body);
+            b->depth--;
+        }
+        if (n->op != IR_OP_draw_normal && n->op != IR_OP_draw_uniform)
+            continue;
+        for (int k = 0; k < b->n; k++) {
+            if (strcmp(b->sites[k], n->attrs.name) != 0)
+                continue;
+            IrNode *value = root_input(b, n);
+            for (int d = 0; d < b->depth; d++)
+                value = enter(b, b->owners[d], value, n->attrs.name);
+
+            // the draw becomes the value itself
+            n->op = IR_OP_stop_gradient;
+            n->in = arena_new(b->fn->arena, IrNode *);
+            n->in[0] = value;
+            n->n_in = 1;
+            n->attrs = (IrAttrs){0};
+            b->found[k] = true;
+            b->n_bound++;
+            break;
+        }
+    }
+}
+
+int bind_draws(IrFunction *f, const char *const *sites, int n, bool *found) {
+    Binder b = {.fn = f, .sites = sites, .n = n, .found = found};
+
+    memset(found, 0, (size_t)n * sizeof *found);
+    bind_block(&b, f->body);
+    ir_renumber(f);
+    return b.n_bound;
+}

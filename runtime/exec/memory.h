@@ -1,0 +1,24 @@
+// runtime/exec/memory.h -- blocks that compiled code writes to, with a guard page behind.
+//
+// The sanitizers do not see compiled stores. A block ends right before a page that cannot be
+// touched (rounded to 64 bytes), so that a store past its end stops the program at once. Builds
+// with assertions also put one in front and fill new blocks with signalling bytes (0xff, a NaN).
+#ifndef RUNTIME_EXEC_MEMORY_H
+#define RUNTIME_EXEC_MEMORY_H
+
+#include <stddef.h>
+
+typedef struct RtMemory {
+    void *data; // aligned to 64, `bytes` long; never NULL after rt_memory_new
+    size_t bytes;
+    void *map; // the whole mapping
+    size_t map_bytes;
+} RtMemory;
+
+// Running out of memory ends the process with exit code 71 and a sentence.
+RtMemory rt_memory_new(size_t bytes);
+
+// Leaves `m` zeroed. Accepts a zeroed one.
+void rt_memory_free(RtMemory *m);
+
+#endif
