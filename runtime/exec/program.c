@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "passes/bind_draws.h"
-#include "runtime/exec/run.h"
+#include "runtime/exec/call.h"
 
 static double now(void) {
     struct timespec t;
@@ -121,11 +121,11 @@ RtState *rt_initial_state(Arena *a, LangWorld *w, Diag *d, uint64_t seed, char *
 
     // outputs of the program are the entries
     RtState *s = rt_state_new(p->fn);
-    RtRun *run = rt_run_new(p, NULL, NULL);
-    rt_run_step(run, seed, 0);
+    RtCall *call = rt_call_new(p, NULL, NULL);
+    rt_call_run(call, seed, 0);
     for (int i = 0; i < s->n; i++)
-        memcpy(s->tensors[i].data, rt_run_output_data(run, i), s->tensors[i].bytes);
-    rt_run_free(run);
+        memcpy(s->tensors[i].data, rt_call_output_data(call, i), s->tensors[i].bytes);
+    rt_call_free(call);
     rt_program_free(p);
     return s;
 }

@@ -2,7 +2,7 @@
 //
 //   world --lang_elaborate--> functions --passes--> graph --lowering--> schedule --back end--> step
 //
-// A program is constant once built and serves any number of states (run.h).
+// A program is constant once built and serves any number of states (call.h).
 #ifndef RUNTIME_EXEC_PROGRAM_H
 #define RUNTIME_EXEC_PROGRAM_H
 

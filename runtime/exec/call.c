@@ -1,12 +1,12 @@
-// runtime/exec/run.c -- a program bound to a state: memory for its inputs and outputs, and the
+// runtime/exec/call.c -- a program bound to a state: memory for its inputs and outputs, and the
 // call.
-#include "runtime/exec/run.h"
+#include "runtime/exec/call.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct RtRun {
+struct RtCall {
     const RtProgram *program;
     RtState *state;
     RtPool *pool;
@@ -69,12 +69,12 @@ static void *need(void *p) {
     return p;
 }
 
-RtRun *rt_run_new(const RtProgram *p, RtState *s, RtPool *pool) {
+RtCall *rt_call_new(const RtProgram *p, RtState *s, RtPool *pool) {
     const IrFunction *f = p->fn;
-    RtRun *r = need(calloc(1, sizeof *r));
+    RtCall *r = need(calloc(1, sizeof *r));
 
-    *r =
-        (RtRun){.program = p, .pool = pool, .n_in = f->body->n_params, .n_out = f->body->n_results};
+    *r = (RtCall){
+        .program = p, .pool = pool, .n_in = f->body->n_params, .n_out = f->body->n_results};
     r->inputs = need(calloc((size_t)r->n_in + 1, sizeof *r->inputs));
     r->outputs = need(calloc((size_t)r->n_out + 1, sizeof *r->outputs));
     r->in_memory = need(calloc((size_t)r->n_in + 1, sizeof *r->in_memory));
@@ -103,11 +103,11 @@ RtRun *rt_run_new(const RtProgram *p, RtState *s, RtPool *pool) {
         r->out_memory[i] = rt_memory_new(max_bytes(f, &f->body->results[i]->types[0]));
         r->outputs[i] = r->out_memory[i].data;
     }
-    rt_run_bind(r, s);
+    rt_call_bind(r, s);
     return r;
 }
 
-void rt_run_free(RtRun *r) {
+void rt_call_free(RtCall *r) {
     if (!r)
         return;
     for (int i = 0; i < r->n_in; i++)
@@ -123,7 +123,7 @@ void rt_run_free(RtRun *r) {
     free(r);
 }
 
-void rt_run_bind(RtRun *r, RtState *s) {
+void rt_call_bind(RtCall *r, RtState *s) {
     const IrFunction *f = r->program->fn;
 
     r->state = s;
@@ -142,7 +142,7 @@ void rt_run_bind(RtRun *r, RtState *s) {
             r->outputs[i] = r->inputs[f->outputs[i].target];
 }
 
-int rt_run_find_input(const RtRun *r, const char *name) {
+int rt_call_find_input(const RtCall *r, const char *name) {
     const IrFunction *f = r->program->fn;
 
     for (int i = 0; i < r->n_in; i++)
@@ -152,7 +152,7 @@ int rt_run_find_input(const RtRun *r, const char *name) {
     return -1;
 }
 
-int rt_run_find_output(const RtRun *r, const char *name) {
+int rt_call_find_output(const RtCall *r, const char *name) {
     const IrFunction *f = r->program->fn;
 
     for (int i = 0; i < r->n_out; i++)
@@ -161,7 +161,7 @@ int rt_run_find_output(const RtRun *r, const char *name) {
     return -1;
 }
 
-bool rt_run_set_dim(RtRun *r, const char *name, int64_t value) {
+bool rt_call_set_dim(RtCall *r, const char *name, int64_t value) {
     const IrDims *ds = r->program->fn->dims;
 
     for (int i = 0; i < ds->n_vars; i++) {
@@ -176,7 +176,7 @@ bool rt_run_set_dim(RtRun *r, const char *name, int64_t value) {
     return false;
 }
 
-bool rt_run_set_setting(RtRun *r, const char *name, double value) {
+bool rt_call_set_setting(RtCall *r, const char *name, double value) {
     const IrFunction *f = r->program->fn;
 
     for (int i = 0; i < r->n_in; i++)
@@ -187,15 +187,15 @@ bool rt_run_set_setting(RtRun *r, const char *name, double value) {
     return false;
 }
 
-void *rt_run_input_data(RtRun *r, int i) {
+void *rt_call_input_data(RtCall *r, int i) {
     return r->inputs[i];
 }
 
-const void *rt_run_output_data(const RtRun *r, int i) {
+const void *rt_call_output_data(const RtCall *r, int i) {
     return r->outputs[i];
 }
 
-static int64_t count_of(const RtRun *r, const IrNode *n) {
+static int64_t count_of(const RtCall *r, const IrNode *n) {
     int64_t count = 1;
 
     for (int i = 0; i < n->types[0].rank; i++)
@@ -203,22 +203,22 @@ static int64_t count_of(const RtRun *r, const IrNode *n) {
     return count;
 }
 
-int64_t rt_run_input_count(const RtRun *r, int i) {
+int64_t rt_call_input_count(const RtCall *r, int i) {
     return count_of(r, r->program->fn->body->params[i]);
 }
 
-int64_t rt_run_output_count(const RtRun *r, int i) {
+int64_t rt_call_output_count(const RtCall *r, int i) {
     return count_of(r, r->program->fn->body->results[i]);
 }
 
-void rt_run_put(RtRun *r, int input, const double *values, int64_t n) {
+void rt_call_put(RtCall *r, int input, const double *values, int64_t n) {
     IrDtype dtype = r->program->fn->body->params[input]->types[0].dtype;
 
     for (int64_t i = 0; i < n; i++)
         store(r->inputs[input], dtype, i, values[i]);
 }
 
-void rt_run_get(const RtRun *r, int output, double *values, int64_t n) {
+void rt_call_get(const RtCall *r, int output, double *values, int64_t n) {
     IrDtype dtype = r->program->fn->body->results[output]->types[0].dtype;
 
     for (int64_t i = 0; i < n; i++)
@@ -226,13 +226,13 @@ void rt_run_get(const RtRun *r, int output, double *values, int64_t n) {
 }
 
 static void enter(void *data, int thread, int n) {
-    RtRun *r = data;
+    RtCall *r = data;
 
     (void)n;
     r->program->backend->run(r->program->step, &r->call, thread);
 }
 
-void rt_run_step(RtRun *r, uint64_t seed, uint64_t call) {
+void rt_call_run(RtCall *r, uint64_t seed, uint64_t call) {
     int n = r->pool && r->program->has_pieces ? rt_pool_size(r->pool) : 1;
 
     r->call = (BackendCall){.inputs = r->inputs,
