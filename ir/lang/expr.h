@@ -60,7 +60,7 @@ struct Expr {
 };
 
 enum {
-    EXPR_MAX_BYTES = 64 * 1024, // of one text
+    EXPR_MAX_BYTES = 64 * 1024, // of a text, or of all texts in a YAML list or mapping
     EXPR_MAX_DEPTH = 100,       // of brackets, prefixes and powers within each other
     EXPR_MAX_HEIGHT = 1000, // of the tree; a chain such as a + b + ... adds one for each operator
 };

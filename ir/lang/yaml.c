@@ -20,6 +20,7 @@ enum { STRIDE = 64 }; // characters between two entries of Reader.bytes
 typedef struct Node {
     Yaml yaml;     // first, so that a Node is a Yaml
     int64_t count; // nodes below and including this one, aliases written out
+    int64_t bytes; // of their texts
     int height;    // 0 for a scalar
     bool open;     // a collection that is still being read
 } Node;
@@ -35,7 +36,8 @@ typedef struct Reader {
     yaml_parser_t parser;
     Map anchors; // of Node
     int64_t n_nodes;
-    bool stopped; // after a syntax error or a passed limit
+    int64_t n_bytes; // of all texts
+    bool stopped;    // after a syntax error or a passed limit
 } Reader;
 
 // ---- places
@@ -324,6 +326,8 @@ static Node *read_scalar(Reader *r, const yaml_event_t *e) {
     }
     if (memchr(text, '\0', len))
         diag_error(r->diag, loc, E_encoding, "a NUL byte is not allowed");
+    n->bytes = (int64_t)len;
+    r->n_bytes += n->bytes;
     n->yaml.verbatim = verbatim;
     n->yaml.quoted = !plain;
     n->yaml.text = arena_strndup(r->arena, text, len);
@@ -349,7 +353,10 @@ static Node *read_alias(Reader *r, const yaml_event_t *e, int depth) {
         return new_node(r, YAML_NULL, loc, NULL);
     }
     add_nodes(r, loc, n->count);
-    if (depth + n->height > YAML_MAX_DEPTH)
+    r->n_bytes += n->bytes;
+    if (r->n_bytes > YAML_MAX_BYTES && !r->stopped)
+        pass_limit(r, loc, "the document has too many bytes, aliases written out", YAML_MAX_BYTES);
+    if (!r->stopped && depth + n->height > YAML_MAX_DEPTH)
         pass_limit(r, loc, "lists and mappings are nested too deep", YAML_MAX_DEPTH);
     return n;
 }
@@ -377,7 +384,7 @@ static void add_child(Node *n, const Node *child) {
 }
 
 static Node *read_list(Reader *r, const yaml_event_t *start, int depth) {
-    int64_t before = r->n_nodes;
+    int64_t n_nodes = r->n_nodes, n_bytes = r->n_bytes;
     Node *n = open_node(r, start, depth);
     n->height = 1;
     int cap = 0;
@@ -391,7 +398,8 @@ static Node *read_list(Reader *r, const yaml_event_t *start, int depth) {
         add_child(n, item);
         arena_push(r->arena, n->yaml.items, n->yaml.n, cap, &item->yaml);
     }
-    n->count = r->n_nodes - before;
+    n->count = r->n_nodes - n_nodes;
+    n->bytes = r->n_bytes - n_bytes;
     n->open = false;
     return n;
 }
@@ -433,7 +441,7 @@ static void add_entry(Reader *r, Node *n, int *cap, const char *key, Loc loc, No
 }
 
 static Node *read_map(Reader *r, const yaml_event_t *start, int depth) {
-    int64_t before = r->n_nodes;
+    int64_t n_nodes = r->n_nodes, n_bytes = r->n_bytes;
     Node *n = open_node(r, start, depth);
     n->height = 1;
     Map seen = {0};
@@ -459,7 +467,8 @@ static Node *read_map(Reader *r, const yaml_event_t *start, int depth) {
         map_put(&seen, &r->scratch, key->yaml.text, place);
         add_entry(r, n, &cap, key->yaml.text, loc, value);
     }
-    n->count = r->n_nodes - before;
+    n->count = r->n_nodes - n_nodes;
+    n->bytes = r->n_bytes - n_bytes;
     n->open = false;
     return n;
 }

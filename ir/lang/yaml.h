@@ -15,7 +15,7 @@
 #include "ir/base/diag.h"
 
 enum {
-    YAML_MAX_BYTES = 4 << 20,   // of a file
+    YAML_MAX_BYTES = 4 << 20,   // of a file, and of all texts with aliases written out
     YAML_MAX_SCALAR = 64 << 10, // bytes of one scalar
     YAML_MAX_DEPTH = 64,        // of lists and mappings within each other
     YAML_MAX_NODES = 200000,    // values and keys, with aliases written out
