@@ -187,6 +187,10 @@ bool rt_call_set_setting(RtCall *r, const char *name, double value) {
     return false;
 }
 
+int64_t rt_call_dim(const RtCall *r, const IrDim *dim) {
+    return ir_dim_eval(dim, r->dims);
+}
+
 void *rt_call_input_data(RtCall *r, int i) {
     return r->inputs[i];
 }
@@ -216,6 +220,10 @@ void rt_call_put(RtCall *r, int input, const double *values, int64_t n) {
 
     for (int64_t i = 0; i < n; i++)
         store(r->inputs[input], dtype, i, values[i]);
+}
+
+void rt_call_put_at(RtCall *r, int input, int64_t i, double value) {
+    store(r->inputs[input], r->program->fn->body->params[input]->types[0].dtype, i, value);
 }
 
 void rt_call_get(const RtCall *r, int output, double *values, int64_t n) {

@@ -29,6 +29,9 @@ int rt_call_find_output(const RtCall *r, const char *name);
 // internal error: callers check.
 bool rt_call_set_dim(RtCall *r, const char *name, int64_t value);
 
+// Value of a dim at the current values of the program's dims.
+int64_t rt_call_dim(const RtCall *r, const IrDim *dim);
+
 // Sets the setting `name` ("dynamics.rate"). False when the program has none of that name.
 bool rt_call_set_setting(RtCall *r, const char *name, double value);
 
@@ -40,6 +43,7 @@ int64_t rt_call_output_count(const RtCall *r, int i);
 
 // The same through doubles, converted from or to the element type. `n` elements.
 void rt_call_put(RtCall *r, int input, const double *values, int64_t n);
+void rt_call_put_at(RtCall *r, int input, int64_t i, double value);
 void rt_call_get(const RtCall *r, int output, double *values, int64_t n);
 
 // One step: the whole program, once. Draws are those of `seed` and call number `call`.

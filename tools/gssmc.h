@@ -1,0 +1,89 @@
+// tools/gssmc.h -- what the compiler's commands share.
+#ifndef TOOLS_GSSMC_H
+#define TOOLS_GSSMC_H
+
+#include "runtime/exec/call.h"
+#include "tools/options.h"
+
+// Options that most commands have, as given; filled by opt_parse through GSSMC_OPTIONS.
+typedef struct Gssmc {
+    OptList dims, sets, binds; // NAME=VALUE each
+    const char *target, *dtype, *gemm;
+    OptList disabled;
+    const char *passes, *print_after, *dump;
+    const char *verify_each;
+    int64_t bisect_limit, threads;
+    bool time_passes, pass_stats, list_passes, no_cache;
+
+    // made by gssmc_open
+    Arena arena;
+    Diag diag;
+    LangWorld *world;
+    Backend *backend;
+    PassId pipeline[128];
+    RtProgramDef def;
+    RtPool *pool;
+    LangPair *dim_pairs, *set_pairs, *bind_pairs;
+    int n_dim_pairs;
+} Gssmc;
+
+#define GSSMC_OPTIONS(g)                                                                            \
+    {NULL, 'D', OPT_LIST, &(g)->dims, "NAME=VALUE", "bind a dim to a number"},                      \
+        {"set", 0, OPT_LIST, &(g)->sets, "NAME=VALUE", "an option or setting of the model"},        \
+        {"bind", 0, OPT_LIST, &(g)->binds, "NAME=MODULE", "bind a module parameter"},               \
+        {"target", 0, OPT_CHOICE, &(g)->target, "cpu|ref", "back end (cpu)"},                       \
+        {"dtype", 0, OPT_CHOICE, &(g)->dtype, "f32|f64", "type of reals (f32)"},                    \
+        {"gemm", 0, OPT_CHOICE, &(g)->gemm, "own|blas", "matrix products (own)"},                   \
+        {"threads",  0,          OPT_INT, &(g)->threads, "N", "worker threads (all cores)",         \
+         .least = 1, .most = 256},                                                                  \
+        {"passes", 0, OPT_TEXT, &(g)->passes, "LIST", "run these passes, parted by commas"},        \
+        {"disable-pass", 0, OPT_LIST, &(g)->disabled, "PASS", "leave this pass out"},               \
+        {"list-passes", 0, OPT_FLAG, &(g)->list_passes, NULL, "print the pipeline and stop"},       \
+        {"verify-each", 0, OPT_MAYBE, &(g)->verify_each, NULL, "verify the IR after each pass"},    \
+        {"bisect-limit",                                                                            \
+         0,                                                                                         \
+         OPT_INT,                                                                                   \
+         &(g)->bisect_limit,                                                                        \
+         "N",                                                                                       \
+         "run only the first N optional passes",                                                    \
+         .least = 0,                                                                                \
+         .most = 1000000},                                                                          \
+        {"print-after",     0,                                                                      \
+         OPT_TEXT,          &(g)->print_after,                                                      \
+         "PASS|all|change", "print the IR after passes"},                                           \
+        {"dump", 0, OPT_TEXT, &(g)->dump, "DIR", "write the IR after each pass to numbered files"}, \
+        {"time-passes", 0, OPT_FLAG, &(g)->time_passes, NULL, "print the time of each pass"},       \
+        {"pass-stats", 0, OPT_FLAG, &(g)->pass_stats, NULL, "print what each pass changed"}, {      \
+        "no-cache", 0, OPT_FLAG, &(g)->no_cache, NULL, "neither read nor write compiled objects"    \
+    }
+
+// Opens `file` as the entry module of a world with what the options say. EXIT_OK, or an exit code
+// after printing what is wrong. Always end with gssmc_close().
+int gssmc_open(Gssmc *g, const OptCommand *command, const char *file);
+
+// The same without a file: passes, back end and threads alone.
+int gssmc_open_machine(Gssmc *g, const OptCommand *command);
+
+// Binds further dims and opens the world again. For dims that data fix.
+int gssmc_reopen(Gssmc *g, const OptCommand *command, const char *file, const LangPair *more,
+                 int n);
+
+// Prints the diagnostics so far and gives the exit code for them: EXIT_OK when there is none.
+int gssmc_report(Gssmc *g);
+
+// Prints --time-passes and --pass-stats of a program.
+void gssmc_print_passes(const Gssmc *g, const RtProgram *p);
+
+void gssmc_close(Gssmc *g);
+
+int command_compile(const OptCommand *self, int argc, char **argv);
+int command_check(const OptCommand *self, int argc, char **argv);
+int command_run(const OptCommand *self, int argc, char **argv);
+int command_opt(const OptCommand *self, int argc, char **argv);
+int command_bench(const OptCommand *self, int argc, char **argv);
+int command_ops(const OptCommand *self, int argc, char **argv);
+int command_passes(const OptCommand *self, int argc, char **argv);
+int command_cache(const OptCommand *self, int argc, char **argv);
+int command_doctor(const OptCommand *self, int argc, char **argv);
+
+#endif

@@ -1,0 +1,470 @@
+// tools/gssmc_run.c -- gssmc run: evaluate a function, or its gradient, on data, and compare.
+//
+// A data file holds p.* (parameters), in.* (inputs), draw.* (values of draws by site), out.* and
+// g.* (expected results). Sizes follow from the shapes of the arrays.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/base/exits.h"
+#include "ir/lang/signature.h"
+#include "ir/random.h"
+#include "tools/gssmc.h"
+
+typedef struct Names {
+    const char **items;
+    const RtTensor **tensors;
+    int n;
+} Names;
+
+typedef struct Run {
+    const OptCommand *self;
+    Gssmc *g;
+    const char *file, *function, *grad;
+    RtTensorFile data;
+    bool has_data;
+    Names p, in, draw, out, grads; // arrays of the file by role, without the role's prefix
+} Run;
+
+static void add_name(Arena *a, Names *names, const char *name, const RtTensor *t) {
+    names->items =
+        arena_grow(a, names->items, (size_t)names->n, (size_t)names->n + 1, sizeof *names->items);
+    names->tensors = arena_grow(a, names->tensors, (size_t)names->n, (size_t)names->n + 1,
+                                sizeof *names->tensors);
+    names->items[names->n] = name;
+    names->tensors[names->n++] = t;
+}
+
+// `name` with the longest matching OLD of the renames replaced; a match ends at a '.' or the end.
+static const char *renamed(Arena *a, const char *name, const OptList *renames) {
+    const char *best = NULL;
+    size_t best_len = 0;
+
+    for (int i = 0; i < renames->n; i++) {
+        size_t len = strcspn(renames->items[i], ":");
+        if (len >= best_len && strncmp(name, renames->items[i], len) == 0 &&
+            (name[len] == '.' || name[len] == '\0')) {
+            best = renames->items[i];
+            best_len = len;
+        }
+    }
+    return best ? arena_printf(a, "%s%s", best + best_len + 1, name + best_len) : name;
+}
+
+static int read_data(Run *r, const char *path, const OptList *renames) {
+    char why[512];
+    Arena *a = &r->g->arena;
+
+    for (int i = 0; i < renames->n; i++)
+        if (!strchr(renames->items[i], ':'))
+            return opt_refuse(r->self, "--rename takes OLD:NEW, not '%s'", renames->items[i]);
+    if (!rt_safetensors_read(&r->data, path, why, sizeof why)) {
+        fprintf(stderr, "gssmc run: %s\n", why);
+        return EXIT_BAD_INPUT;
+    }
+    r->has_data = true;
+    for (int i = 0; i < r->data.n; i++) {
+        const RtTensor *t = &r->data.tensors[i];
+        const char *name = renamed(a, t->name, renames);
+        if (strncmp(name, "p.", 2) == 0)
+            add_name(a, &r->p, name + 2, t);
+        else if (strncmp(name, "in.", 3) == 0)
+            add_name(a, &r->in, name + 3, t);
+        else if (strncmp(name, "draw.", 5) == 0)
+            add_name(a, &r->draw, name + 5, t);
+        else if (strncmp(name, "out.", 4) == 0)
+            add_name(a, &r->out, name + 4, t);
+        else if (strncmp(name, "g.", 2) == 0)
+            add_name(a, &r->grads, name + 2, t);
+    }
+    return EXIT_OK;
+}
+
+static const RtTensor *find(const Names *names, const char *name) {
+    for (int i = 0; i < names->n; i++)
+        if (strcmp(names->items[i], name) == 0)
+            return names->tensors[i];
+    return NULL;
+}
+
+// Binds static dims of the module (those with a default) that the shapes of in.* fix.
+static int bind_static_dims(Run *r) {
+    Gssmc *g = r->g;
+    LangPair pairs[64];
+    int n = 0;
+
+    for (int i = 0; i < r->in.n; i++) {
+        const char *names[RT_MAX_RANK];
+        int rank = lang_signature(g->world, r->function, r->in.items[i], names);
+        if (rank != r->in.tensors[i]->rank)
+            continue;
+        for (int k = 0; k < rank && n < 64; k++)
+            if (names[k])
+                pairs[n++] =
+                    (LangPair){.name = names[k],
+                               .value = arena_printf(&g->arena, "%lld",
+                                                     (long long)r->in.tensors[i]->shape[k])};
+    }
+    return n ? gssmc_reopen(g, r->self, r->file, pairs, n) : EXIT_OK;
+}
+
+// Fills `values` (doubles) from a tensor.
+static double element(const RtTensor *t, int64_t i) {
+    switch (t->dtype) {
+    case RT_F64:
+        return ((const double *)t->data)[i];
+    case RT_F32:
+        return (double)((const float *)t->data)[i];
+    case RT_I64:
+        return (double)((const int64_t *)t->data)[i];
+    case RT_I32:
+        return ((const int32_t *)t->data)[i];
+    case RT_BOOL:
+    case RT_U8:
+        return ((const uint8_t *)t->data)[i];
+    case RT_DTYPE_COUNT:
+        break;
+    }
+    diag_bug("array without a dtype");
+}
+
+// Sets runtime dims so that `type` has the shape of `t`. False when it cannot.
+static bool match_dims(RtCall *call, const IrType *type, const RtTensor *t) {
+    if (type->rank != t->rank)
+        return false;
+    for (int k = 0; k < type->rank; k++) {
+        const IrDimVar *v = ir_dim_is_var(type->dims[k]);
+        int64_t fixed;
+        if (v && t->shape[k] <= v->max && t->shape[k] >= 0)
+            rt_call_set_dim(call, v->name, t->shape[k]);
+        else if (v || (ir_dim_is_const(type->dims[k], &fixed) && fixed != t->shape[k]))
+            return false;
+    }
+    return true;
+}
+
+static void print_shape(FILE *out, const RtTensor *t) {
+    fputc('[', out);
+    for (int k = 0; k < t->rank; k++)
+        fprintf(out, "%s%lld", k ? "," : "", (long long)t->shape[k]);
+    fputc(']', out);
+}
+
+static int put_values(Run *r, RtCall *call, const RtProgram *p, uint64_t seed) {
+    const IrFunction *f = p->fn;
+
+    for (int pass = 0; pass < 2; pass++) // shapes first, values then
+        for (int i = 0; i < f->body->n_params; i++) {
+            IrRole role = f->inputs[i].role;
+            if (role != IR_ROLE_INPUT && role != IR_ROLE_DRAW)
+                continue;
+            const IrType *type = &f->body->params[i]->types[0];
+            const RtTensor *t = find(role == IR_ROLE_DRAW ? &r->draw : &r->in, f->inputs[i].name);
+            if (!t && r->has_data) {
+                fprintf(stderr, "gssmc run: error[E0801]: the data has no '%s.%s'\n",
+                        ir_role_name(role), f->inputs[i].name);
+                return EXIT_BAD_INPUT;
+            }
+            if (t && !match_dims(call, type, t)) {
+                Buf text = {0};
+                ir_type_print(&text, type);
+                fprintf(stderr, "gssmc run: error[E0802]: '%s.%s' is ", ir_role_name(role),
+                        f->inputs[i].name);
+                print_shape(stderr, t);
+                fprintf(stderr, " in the data, but the function takes %s\n", buf_text(&text));
+                buf_free(&text);
+                return EXIT_BAD_INPUT;
+            }
+            if (pass == 0)
+                continue;
+            int64_t n = rt_call_input_count(call, i);
+            for (int64_t k = 0; k < n; k++) {
+                uint32_t w[4];
+                double x;
+                if (t)
+                    x = element(t, k);
+                else {
+                    ir_philox(ir_random_key(seed, map_hash_str(f->inputs[i].name)), (uint64_t)k, 0,
+                              w);
+                    x = ir_normal_f64(w);
+                }
+                rt_call_put_at(call, i, k, x);
+            }
+        }
+    return EXIT_OK;
+}
+
+static int put_params(Run *r, RtState *s) {
+    if (!r->p.n)
+        return EXIT_OK;
+    for (int i = 0; i < s->n; i++) {
+        RtTensor *to = &s->tensors[i];
+        if (s->roles[i] != IR_ROLE_PARAM)
+            continue;
+        const RtTensor *t = find(&r->p, to->name);
+        if (!t)
+            continue;
+        bool same = t->rank == to->rank;
+        for (int k = 0; same && k < t->rank; k++)
+            same = t->shape[k] == to->shape[k];
+        if (!same) {
+            fprintf(stderr, "gssmc run: error[E0802]: 'p.%s' is ", to->name);
+            print_shape(stderr, t);
+            fprintf(stderr, " in the data, but the model has ");
+            print_shape(stderr, to);
+            fputc('\n', stderr);
+            return EXIT_BAD_INPUT;
+        }
+        for (int64_t k = 0; k < rt_tensor_elements(t); k++)
+            if (to->dtype == RT_F64)
+                ((double *)to->data)[k] = element(t, k);
+            else if (to->dtype == RT_F32)
+                ((float *)to->data)[k] = (float)element(t, k);
+            else if (to->dtype == RT_I32)
+                ((int32_t *)to->data)[k] = (int32_t)element(t, k);
+    }
+
+    // parameters that the function uses must all be there; those of the file must all exist
+    int missing = 0;
+    for (int i = 0; i < r->p.n; i++)
+        if (!rt_state_find(s, r->p.items[i])) {
+            fprintf(stderr, "gssmc run: error[E0801]: the model has no parameter '%s'\n",
+                    r->p.items[i]);
+            missing++;
+        }
+    for (int i = 0; i < s->n; i++)
+        if (s->roles[i] == IR_ROLE_PARAM && !find(&r->p, s->tensors[i].name)) {
+            fprintf(stderr, "gssmc run: error[E0801]: the data has no 'p.%s'\n",
+                    s->tensors[i].name);
+            missing++;
+        }
+    return missing ? EXIT_BAD_INPUT : EXIT_OK;
+}
+
+static void print_results(const RtProgram *p, const RtCall *call) {
+    for (int i = 0; i < p->fn->body->n_results; i++) {
+        const IrSlot *slot = &p->fn->outputs[i];
+        Buf text = {0};
+        int64_t n = rt_call_output_count(call, i);
+        double *v = malloc((size_t)(n ? n : 1) * sizeof *v), low = INFINITY, high = -INFINITY,
+               sum = 0;
+
+        if (!v)
+            diag_bug("out of memory");
+        rt_call_get(call, i, v, n);
+        for (int64_t k = 0; k < n; k++) {
+            low = fmin(low, v[k]);
+            high = fmax(high, v[k]);
+            sum += v[k];
+        }
+        ir_type_print(&text, &p->fn->body->results[i]->types[0]);
+        if (n == 1)
+            printf("%s.%-24s %-16s %.17g\n", ir_role_name(slot->role), slot->name, buf_text(&text),
+                   v[0]);
+        else
+            printf("%s.%-24s %-16s min %.6g  mean %.6g  max %.6g\n", ir_role_name(slot->role),
+                   slot->name, buf_text(&text), low, sum / (double)n, high);
+        buf_free(&text);
+        free(v);
+    }
+}
+
+// Greatest |a - b| over greatest |b|, printed; whether it is within the tolerance.
+static bool compare(const RtProgram *p, const RtCall *call, const char *role, const char *name,
+                    int output, const RtTensor *want, double tolerance) {
+    int64_t n = rt_call_output_count(call, output);
+    const IrType *type = &p->fn->body->results[output]->types[0];
+
+    if (n != rt_tensor_elements(want) || type->rank != want->rank) {
+        printf("%s.%-28s has another shape than in the data\n", role, name);
+        return false;
+    }
+    double *got = malloc((size_t)(n ? n : 1) * sizeof *got), error = 0, scale = 0;
+    if (!got)
+        diag_bug("out of memory");
+    rt_call_get(call, output, got, n);
+    for (int64_t i = 0; i < n; i++) {
+        double b = element(want, i), d = fabs(got[i] - b);
+        error = d > error || d != d ? d : error;
+        scale = fmax(scale, fabs(b));
+    }
+    free(got);
+    double relative = scale > 0 ? error / scale : error;
+    bool ok = relative <= tolerance;
+    printf("%s.%-28s %.2e%s\n", role, name, relative, ok ? "" : "   above the tolerance");
+    return ok;
+}
+
+static int check_all(Run *r, const RtProgram *p, const RtCall *call, double tolerance) {
+    bool ok = true;
+    int n = 0;
+    const struct {
+        const Names *names;
+        IrRole role;
+    } groups[] = {{&r->out, IR_ROLE_OUT}, {&r->grads, IR_ROLE_GRAD}};
+
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < groups[k].names->n; i++) {
+            const char *name = groups[k].names->items[i];
+            int output = -1;
+            if (groups[k].role == IR_ROLE_GRAD && !r->grad)
+                continue;
+            for (int o = 0; o < p->fn->body->n_results; o++)
+                if (p->fn->outputs[o].role == groups[k].role &&
+                    strcmp(p->fn->outputs[o].name, name) == 0)
+                    output = o;
+            if (output < 0) {
+                printf("%s.%-28s is in the data, but the function has none\n",
+                       ir_role_name(groups[k].role), name);
+                ok = false;
+                continue;
+            }
+            ok &= compare(p, call, ir_role_name(groups[k].role), name, output,
+                          groups[k].names->tensors[i], tolerance);
+            n++;
+        }
+    printf("%s: %d arrays, tolerance %g\n", ok && n ? "equal" : "not equal", n, tolerance);
+    return ok && n ? EXIT_OK : EXIT_CHECK;
+}
+
+static int write_results(Run *r, const RtProgram *p, const RtCall *call, const char *path) {
+    Arena *a = &r->g->arena;
+    int n = p->fn->body->n_results;
+    RtTensor *tensors = arena_array(a, RtTensor, n + 1);
+    static const RtDtype dtypes[] = {
+        [IR_F32] = RT_F32, [IR_F64] = RT_F64, [IR_I32] = RT_I32, [IR_BOOL] = RT_BOOL};
+    char why[512];
+
+    for (int i = 0; i < n; i++) {
+        const IrType *type = &p->fn->body->results[i]->types[0];
+        RtTensor *t = &tensors[i];
+        *t = (RtTensor){.name = arena_printf(a, "%s.%s", ir_role_name(p->fn->outputs[i].role),
+                                             p->fn->outputs[i].name),
+                        .dtype = dtypes[type->dtype],
+                        .rank = type->rank,
+                        .data = (void *)(uintptr_t)rt_call_output_data(call, i)};
+        for (int k = 0; k < type->rank; k++)
+            t->shape[k] = rt_call_dim(call, type->dims[k]);
+        t->bytes = (size_t)rt_tensor_elements(t) * rt_dtype_size(t->dtype);
+    }
+    if (rt_safetensors_write(path, tensors, n, NULL, 0, why, sizeof why))
+        return EXIT_OK;
+    fprintf(stderr, "gssmc run: %s\n", why);
+    return EXIT_CANNOT_CREATE;
+}
+
+// Sites in the data that the function does not draw from.
+static int check_draws(const Run *r, const RtProgram *p) {
+    int code = EXIT_OK;
+
+    for (int i = 0; i < r->draw.n; i++)
+        if (!p->draws_found[i]) {
+            fprintf(stderr, "gssmc run: error[E0801]: the function has no draw '%s'\n",
+                    r->draw.items[i]);
+            code = EXIT_BAD_INPUT;
+        }
+    return code;
+}
+
+// Names in out.* that are no output of the function are paths of its nodes.
+static int more_outputs(Run *r, const char ***paths) {
+    int n = 0;
+
+    *paths = arena_array(&r->g->arena, const char *, r->out.n + 1);
+    for (int i = 0; i < r->out.n; i++)
+        if (!lang_has_output(r->g->world, &r->g->diag, r->function, r->out.items[i]))
+            (*paths)[n++] = r->out.items[i];
+    return n;
+}
+
+static int run(Run *r, bool check, double tolerance, uint64_t seed, const char *output) {
+    Gssmc *g = r->g;
+    char why[512] = "";
+    const char **paths = NULL;
+    int code = bind_static_dims(r);
+
+    if (code != EXIT_OK)
+        return code;
+    int n_paths = check ? more_outputs(r, &paths) : 0;
+    LangRequest request = {.instance = "",
+                           .name = r->function,
+                           .grad = r->grad,
+                           .wrt = r->grads.n && check ? r->grads.items : NULL,
+                           .n_wrt = check ? r->grads.n : 0,
+                           .more_outputs = paths,
+                           .n_more_outputs = n_paths};
+    g->def.draws = r->draw.items;
+    g->def.n_draws = r->draw.n;
+    RtProgram *p =
+        rt_program_new(&g->arena, g->world, &g->diag, &request, &g->def, why, sizeof why);
+    RtState *s = p ? rt_initial_state(&g->arena, g->world, &g->diag, seed, why, sizeof why) : NULL;
+    if (!s) {
+        if (why[0])
+            fprintf(stderr, "gssmc run: %s\n", why);
+        code = gssmc_report(g);
+        rt_program_free(p);
+        return code != EXIT_OK ? code : EXIT_BUG;
+    }
+    RtCall *call = rt_call_new(p, s, g->pool);
+    if ((code = check_draws(r, p)) == EXIT_OK && (code = put_params(r, s)) == EXIT_OK &&
+        (code = put_values(r, call, p, seed)) == EXIT_OK) {
+        rt_call_run(call, seed, 0);
+        if (check)
+            code = check_all(r, p, call, tolerance);
+        else
+            print_results(p, call);
+        if (output && code != EXIT_BAD_INPUT) {
+            int written = write_results(r, p, call, output);
+            code = written != EXIT_OK ? written : code;
+        }
+        gssmc_print_passes(g, p);
+    }
+    rt_call_free(call);
+    rt_state_free(s);
+    rt_program_free(p);
+    return code;
+}
+
+int command_run(const OptCommand *self, int argc, char **argv) {
+    Gssmc g = {0};
+    Run r = {.self = self, .g = &g};
+    const char *data = NULL, *check = NULL, *output = NULL;
+    OptList renames = {0};
+    int64_t seed = 0;
+    const Opt table[] = {
+        GSSMC_OPTIONS(&g),
+        {"data", 0, OPT_TEXT, &data, "F.safetensors",
+         "parameters p.*, inputs in.*, draws draw.* (random)"},
+        {"grad", 0, OPT_TEXT, &r.grad, "OUTPUT",
+         "also differentiate this output by the parameters"},
+        {"check", 0, OPT_MAYBE, &check, "TOLERANCE",
+         "compare with out.* and g.* of the data (1e-10 for f64, 1e-4 for f32)"},
+        {"rename", 0, OPT_LIST, &renames, "OLD:NEW", "map a prefix of the data's names"},
+        {"seed", 0, OPT_INT, &seed, "N", "of what is random (0)", .least = 0,
+         .most = INT64_MAX - 1},
+        {"output", 'o', OPT_TEXT, &output, "G.safetensors", "write out.* and g.*"},
+    };
+    OptRest rest = {.least = 2, .most = 2};
+    double tolerance = 0;
+
+    int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
+    if (code != OPT_GO_ON)
+        return code;
+    r.file = rest.items[0];
+    r.function = rest.items[1];
+    if (check && !data)
+        code = opt_refuse(self, "--check needs --data");
+    else if (check && *check && !buf_parse_double(check, strlen(check), &tolerance))
+        code = opt_refuse(self, "--check takes a tolerance, not '%s'", check);
+    else if (data && (code = read_data(&r, data, &renames)) != EXIT_OK)
+        ;
+    else if ((code = gssmc_open(&g, self, r.file)) == EXIT_OK) {
+        if (tolerance == 0)
+            tolerance = g.dtype && strcmp(g.dtype, "f64") == 0 ? 1e-10 : 1e-4;
+        code = run(&r, check != NULL, tolerance, (uint64_t)seed, output);
+    }
+    rt_safetensors_close(&r.data);
+    gssmc_close(&g);
+    return code;
+}
