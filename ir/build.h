@@ -2,7 +2,8 @@
 //
 // Builders append to a block and give the new node. They check types (a misfit is our bug: callers
 // check user input first), fold constants, and drop identities (x + 0, x * 1, reshape to the same
-// shape, ...), so that graphs start tidy: the node given back may be an operand.
+// shape, ...), so that graphs start tidy: the node given back may be an operand. A new node gets
+// the function's next id (fn->n_nodes grows), so ids are distinct, and dense after ir_renumber().
 #ifndef IR_BUILD_H
 #define IR_BUILD_H
 
@@ -12,13 +13,13 @@ typedef struct IrBuilder {
     IrFunction *fn;
     IrBlock *block;   // nodes are appended here
     Loc loc;          // given to new nodes
-    const char *path; // given to new nodes
+    const char *path; // given to new nodes; must outlive the function
 } IrBuilder;
 
 // ir_add(b, x, y), ir_tanh(b, x), ...: one for each MAP row. Operands have equal shapes.
 #define IR_BUILD_ARGS_1 IrNode *x
 #define IR_BUILD_ARGS_2 IrNode *x, IrNode *y
-#define MAP(name, inputs, result, grad, expr, doc)                                                 \
+#define MAP(name, inputs, result, grad, expr, doc) \
     IrNode *ir_##name(IrBuilder *b, IR_BUILD_ARGS_##inputs);
 #include "ir/ops.def"
 
@@ -27,8 +28,8 @@ IrNode *ir_map_op(IrBuilder *b, IrOp op, IrNode *const *in);
 
 IrNode *ir_const(IrBuilder *b, IrType type, double value);
 IrNode *ir_const_like(IrBuilder *b, const IrNode *like, double value); // same type as `like`
-IrNode *ir_iota(IrBuilder *b, IrType type, int axis);                   // i32 or real
-IrNode *ir_extent(IrBuilder *b, IrDtype dtype, IrDim *dim);             // scalar; folds numbers
+IrNode *ir_iota(IrBuilder *b, IrType type, int axis);                  // i32 or real
+IrNode *ir_extent(IrBuilder *b, IrDtype dtype, IrDim *dim);            // scalar; folds numbers
 
 // Draws of `type`. `loops`: names of enclosing loops, the first n_key_axes are leading axes of
 // `type`; `indices` (n_loops - n_key_axes i32 scalars) give the others.
@@ -76,8 +77,8 @@ double ir_eval_map(IrOp op, IrDtype dtype, const double *x);
 IrNode *ir_copy(IrBuilder *b, const IrNode *n, IrNode *const *in);
 
 // Copies all of `src`'s nodes into b->block: `map[id]` holds the new node of each old node
-// (parameters must be filled in before; ir_renumber(fn) must hold). Bodies are copied deeply. Nodes already in
-// `map` are skipped.
+// (parameters must be filled in before; ir_renumber(fn) must hold). Bodies are copied deeply. Nodes
+// already in `map` are skipped.
 void ir_copy_block(IrBuilder *b, const IrBlock *src, IrNode **map);
 
 // A deep copy of a block, with parameters of its own.

@@ -33,11 +33,21 @@ typedef enum IrOp {
 } IrOp;
 
 typedef enum IrKind {
-    IR_KIND_MAP, IR_KIND_LEAF, IR_KIND_MOVE, IR_KIND_REDUCE, IR_KIND_CONTRACT, IR_KIND_ORDER,
+    IR_KIND_MAP,
+    IR_KIND_LEAF,
+    IR_KIND_MOVE,
+    IR_KIND_REDUCE,
+    IR_KIND_CONTRACT,
+    IR_KIND_ORDER,
     IR_KIND_CONTROL,
 } IrKind;
 
-typedef enum IrMapResult { IR_RESULT_SAME, IR_RESULT_REAL, IR_RESULT_BOOL, IR_RESULT_LOGIC } IrMapResult;
+typedef enum IrMapResult {
+    IR_RESULT_SAME,
+    IR_RESULT_REAL,
+    IR_RESULT_BOOL,
+    IR_RESULT_LOGIC
+} IrMapResult;
 
 // What ops.def says of an operation.
 typedef struct IrOpInfo {
@@ -60,53 +70,54 @@ typedef struct IrFunction IrFunction;
 // index. `loop` is the loop's path of names.
 //
 // A draw's value is a function of: seed; hash of `site`; for each enclosing loop the hash of its
-// path and its index; the index of the element within the draw (its trailing axes, row-major); the call number.
-// Loops enter the key by addition, so their order does not matter (ir/random.h).
+// path and its index; the index of the element within the draw (its trailing axes, row-major); the
+// call number. Loops enter the key by addition, so their order does not matter (ir/random.h).
 typedef struct IrDrawLoop {
     const char *loop;
 } IrDrawLoop;
 
 // What a node has besides operands; which fields an op uses is said behind each.
 typedef struct IrAttrs {
-    double value;              // const
-    int axis;                  // iota, concat
-    int index;                 // get; input: position among the block's parameters
-    int n_axes;                // transpose, broadcast, sum, reduce_max, reduce_min: `axes`
+    double value; // const
+    int axis;     // iota, concat
+    int index;    // get; input: position among the block's parameters
+    int n_axes;   // transpose, broadcast, sum, reduce_max, reduce_min: `axes`
     int axes[IR_MAX_RANK];
     IrDim *starts[IR_MAX_RANK]; // slice, pad: one for each axis of the input
-    IrDim *dim;                // extent; scan, map: number of steps
-    int n_batch;               // dot: leading axes shared by both operands
-    int n_contract;            // dot: contracting axes, pairwise; others are free
+    IrDim *dim;                 // extent; scan, map: number of steps
+    int n_batch;                // dot: leading axes shared by both operands
+    int n_contract;             // dot: contracting axes, pairwise; others are free
     int lhs_axes[IR_MAX_RANK], rhs_axes[IR_MAX_RANK];
-    const char *name;          // draws: site; call: callee; scan, map, input: path of names
-    int n_loops;               // draws: enclosing loops. The first `n_key_axes` are maps that were
-    int n_key_axes;            //   eliminated: leading axes of the result, in order. The others
-    const char **loops;        //   are scans whose index (i32 scalar) is operand 0, 1, ...
-    int n_captured;            // scan, map, grad: operands [captured | carried | per step]
-    int n_carry;               // scan
-    int n_over;                // scan, map: operands with a leading axis `dim`
-    bool reverse;              // scan: from the last step to the first
-    int n_wrt;                 // grad
-    int *wrt;                  // grad: operand positions, in order of the gradients
+    const char *name;   // draws: site; call: callee; scan, map, input: path of names
+    int n_loops;        // draws: enclosing loops. The first `n_key_axes` are maps that were
+    int n_key_axes;     //   eliminated: leading axes of the result, in order. The others
+    const char **loops; //   are scans whose index (i32 scalar) is operand 0, 1, ...
+    int n_captured;     // scan, map, grad: operands [captured | carried | per step]
+    int n_carry;        // scan
+    int n_over;         // scan, map: operands with a leading axis `dim`
+    bool reverse;       // scan: from the last step to the first
+    int n_wrt;          // grad
+    int *wrt;           // grad: operand positions, in order of the gradients
 } IrAttrs;
 
 // Operands of bodies. scan: operands are captured values, initial carries, arrays with a leading
-// axis `dim`; the body's parameters are the captured, the carries, one slice of each array, and the step's index
-// (i32 scalar, always last; counts from 0 also in reverse: the index of the slice). Its results
-// are the next carries, then values to collect. map: captured values, then arrays; the body's
-// parameters are the captured, the slices, and the index. grad: all operands are captured; the body's first result is a scalar.
+// axis `dim`; the body's parameters are the captured, the carries, one slice of each array, and the
+// step's index (i32 scalar, always last; counts from 0 also in reverse: the index of the slice).
+// Its results are the next carries, then values to collect. map: captured values, then arrays; the
+// body's parameters are the captured, the slices, and the index. grad: all operands are captured;
+// the body's first result is a scalar.
 struct IrNode {
     IrOp op;
     int id; // dense within its function (all blocks together) after ir_renumber()
     int n_in;
     IrNode **in;
-    int n_types;  // 1, or for call, scan, map, grad the number of results
+    int n_types; // 1, or for call, scan, map, grad the number of results
     IrType *types;
     IrAttrs attrs;
-    IrBlock *body;    // scan, map, grad
+    IrBlock *body;      // scan, map, grad
     IrFunction *callee; // call
-    Loc loc;          // the YAML it stands for
-    const char *path; // path of names that leads to it ("path.y"), or NULL
+    Loc loc;            // the YAML it stands for
+    const char *path;   // path of names that leads to it ("path.y"), or NULL
 };
 
 struct IrBlock {
@@ -135,8 +146,8 @@ const char *ir_role_name(IrRole role);
 typedef struct IrSlot {
     const char *name; // without the role: "dynamics.decoder.0.w", "xc", "loss"
     IrRole role;
-    int target;     // UPDATE: index of the input that it replaces; else -1
-    double value;   // SETTING: default
+    int target;       // UPDATE: index of the input that it replaces; else -1
+    double value;     // SETTING: default
     const char *init; // PARAM, STATE: initialiser as text ("uniform -0.2 0.2"), see runtime/exec
 } IrSlot;
 
@@ -184,8 +195,9 @@ IrBlock *ir_block_new(Arena *a);
 IrNode *ir_block_add_param(IrFunction *f, IrBlock *b, IrType type, const char *name, Loc loc);
 void ir_block_add_result(IrFunction *f, IrBlock *b, IrNode *n);
 
-// A node in no block, with its operands copied, the function's next id, and everything else zero. For the
-// parser and for passes that make what no builder makes; ir_infer (ir/shape.h) fills in the types.
+// A node in no block, with its operands copied, the function's next id, and everything else zero.
+// For the parser and for passes that make what no builder makes; ir_infer (ir/shape.h) fills in the
+// types.
 IrNode *ir_node_new(IrFunction *f, IrOp op, int n_in, IrNode *const *in);
 void ir_block_append(IrFunction *f, IrBlock *b, IrNode *n);
 
@@ -200,7 +212,7 @@ void ir_renumber(IrFunction *f);
 void ir_walk(IrBlock *b, void (*visit)(IrNode *n, IrBlock *in, void *data), void *data);
 
 #define ir_each_node(n, b)                                                                         \
-    for (IrNode *n, **n##_at = (b)->nodes; n##_at < (b)->nodes + (b)->n && ((n = *n##_at), true);  \
+    for (IrNode * n, **n##_at = (b)->nodes; n##_at < (b)->nodes + (b)->n && ((n = *n##_at), true); \
          n##_at++)
 
 // True for call, scan, map and grad: their results (any number) are read by `get` only, never as

@@ -12,7 +12,7 @@
 // Finalizer of splitmix64.
 uint64_t ir_random_mix(uint64_t x);
 
-uint64_t ir_random_key(uint64_t seed, uint64_t site_hash); // site_hash = map_hash_str(site)
+uint64_t ir_random_key(uint64_t seed, uint64_t site_hash);  // site_hash = map_hash_str(site)
 uint64_t ir_random_loop(uint64_t loop_hash, int64_t index); // to be added to the key
 
 void ir_philox(uint64_t key, uint64_t index, uint64_t call, uint32_t w[4]);
@@ -21,8 +21,9 @@ void ir_philox(uint64_t key, uint64_t index, uint64_t call, uint32_t w[4]);
 float ir_uniform_f32(const uint32_t w[4]);
 double ir_uniform_f64(const uint32_t w[4]);
 
-// normal (Box-Muller): sqrt(-2 log u1) * cos(2 pi u2), u1 on (0, 1]: f32: u1 = ((w0 >> 8) + 1) * 2^-24,
-// u2 = (w1 >> 8) * 2^-24; f64: u1 from words 0 and 1 as ((.. >> 11) + 1) * 2^-53, u2 from words 2 and 3.
+// normal (Box-Muller): sqrt(-2 log u1) * cos(2 pi u2), u1 on (0, 1]: f32: u1 = ((w0 >> 8) + 1) *
+// 2^-24, u2 = (w1 >> 8) * 2^-24; f64: u1 from words 0 and 1 as ((.. >> 11) + 1) * 2^-53, u2 from
+// words 2 and 3.
 float ir_normal_f32(const uint32_t w[4]);
 double ir_normal_f64(const uint32_t w[4]);
 

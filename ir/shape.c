@@ -7,46 +7,44 @@
 
 #include <inttypes.h>
 
+#include "ir/shape_rules.h"
+
 // ---- saying what is wrong -----------------------------------------------------------------------
 
 // Ends the line in `why` with the rule's name.
-static bool breaks(Buf *why, const char *rule) {
+bool ir_shape_breaks(Buf *why, const char *rule) {
     buf_printf(why, "   %s", rule);
     return false;
 }
 
-static void say_type(Buf *why, const char *what, const IrType *t) {
+void ir_shape_say(Buf *why, const char *what, const IrType *t) {
     buf_printf(why, "%s is ", what);
     ir_type_print(why, t);
-}
-
-static const IrType *type_in(const IrNode *n, int k) {
-    return &n->in[k]->types[0];
 }
 
 // "input 1 is f32[3,2], input 0 is f32[3]"
 static bool breaks_in(Buf *why, const IrNode *n, int k, const char *rule) {
     buf_printf(why, "input %d", k);
-    say_type(why, "", type_in(n, k));
-    return breaks(why, rule);
+    ir_shape_say(why, "", ir_type_in(n, k));
+    return ir_shape_breaks(why, rule);
 }
 
 static bool breaks_pair(Buf *why, const IrNode *n, int j, int k, const char *rule) {
     buf_printf(why, "input %d", j);
-    say_type(why, "", type_in(n, j));
+    ir_shape_say(why, "", ir_type_in(n, j));
     buf_printf(why, ", input %d", k);
-    say_type(why, "", type_in(n, k));
-    return breaks(why, rule);
+    ir_shape_say(why, "", ir_type_in(n, k));
+    return ir_shape_breaks(why, rule);
 }
 
 // "result is f32[3], input 0 is f32[2]"
 static bool breaks_result(Buf *why, const IrNode *n, const char *rule) {
-    say_type(why, "result", &n->types[0]);
+    ir_shape_say(why, "result", &n->types[0]);
     for (int k = 0; k < n->n_in; k++) {
         buf_printf(why, ", input %d", k);
-        say_type(why, "", type_in(n, k));
+        ir_shape_say(why, "", ir_type_in(n, k));
     }
-    return breaks(why, rule);
+    return ir_shape_breaks(why, rule);
 }
 
 // ---- pieces of rules ----------------------------------------------------------------------------
@@ -54,13 +52,13 @@ static bool breaks_result(Buf *why, const IrNode *n, const char *rule) {
 static bool type_is_sound(Buf *why, const IrType *t, const char *what) {
     if ((unsigned)t->dtype >= IR_DTYPE_COUNT || t->rank < 0 || t->rank > IR_MAX_RANK) {
         buf_printf(why, "%s has dtype %d and rank %d", what, (int)t->dtype, t->rank);
-        return breaks(why, "type: a dtype and at most 8 axes");
+        return ir_shape_breaks(why, "type: a dtype and at most 8 axes");
     }
     for (int i = 0; i < t->rank; i++) {
         int64_t size = 0;
         if (!t->dims[i] || (ir_dim_is_const(t->dims[i], &size) && size < 0)) {
             buf_printf(why, "%s has axis %d of size %" PRId64, what, i, size);
-            return breaks(why, "type: sizes are not negative");
+            return ir_shape_breaks(why, "type: sizes are not negative");
         }
     }
     return true;
@@ -70,7 +68,7 @@ static bool type_is_sound(Buf *why, const IrType *t, const char *what) {
 static IrType *given(IrNode *n, Buf *why) {
     if (n->n_types != 1 || !n->types) {
         buf_puts(why, "no result type");
-        breaks(why, "type: this operation's type is given");
+        ir_shape_breaks(why, "type: this operation's type is given");
         return NULL;
     }
     return type_is_sound(why, &n->types[0], "result") ? &n->types[0] : NULL;
@@ -90,16 +88,16 @@ static bool axes_are_sound(Buf *why, const int *axes, int count, int rank, bool 
     bool seen[IR_MAX_RANK] = {false};
     if (count < 0 || count > IR_MAX_RANK) {
         buf_printf(why, "%d axes", count);
-        return breaks(why, rule);
+        return ir_shape_breaks(why, rule);
     }
     for (int i = 0; i < count; i++) {
         if (axes[i] < 0 || axes[i] >= rank) {
             buf_printf(why, "axis %d of %d axes", axes[i], rank);
-            return breaks(why, rule);
+            return ir_shape_breaks(why, rule);
         }
         if (seen[axes[i]] || (increasing && i && axes[i] < axes[i - 1])) {
             buf_printf(why, "axis %d %s", axes[i], seen[axes[i]] ? "twice" : "out of order");
-            return breaks(why, rule);
+            return ir_shape_breaks(why, rule);
         }
         seen[axes[i]] = true;
     }
@@ -120,7 +118,7 @@ static bool part_lies_within(IrFunction *f, IrNode *n, const IrType *part, const
     for (int i = 0; i < part->rank; i++) {
         if (!n->attrs.starts[i]) {
             buf_printf(why, "no start for axis %d", i);
-            return breaks(why, rule);
+            return ir_shape_breaks(why, rule);
         }
         if (!may_lie_within(f->dims, n->attrs.starts[i], part->dims[i], whole->dims[i])) {
             buf_printf(why, "axis %d: from ", i);
@@ -129,7 +127,7 @@ static bool part_lies_within(IrFunction *f, IrNode *n, const IrType *part, const
             ir_dim_print(why, part->dims[i]);
             buf_puts(why, " of ");
             ir_dim_print(why, whole->dims[i]);
-            return breaks(why, rule);
+            return ir_shape_breaks(why, rule);
         }
     }
     return true;
@@ -139,23 +137,13 @@ static bool is_i32_scalar(const IrType *t) {
     return t->dtype == IR_I32 && t->rank == 0;
 }
 
-// `x` with axis 0 of size `size` in front.
-static bool stack_type(IrType *out, IrDim *size, const IrType *x) {
-    if (x->rank == IR_MAX_RANK)
-        return false;
-    *out = (IrType){.dtype = x->dtype, .rank = x->rank + 1, .dims = {size}};
-    for (int i = 0; i < x->rank; i++)
-        out->dims[i + 1] = x->dims[i];
-    return true;
-}
-
 // ---- elementwise --------------------------------------------------------------------------------
 
-static bool shape_elementwise(IrFunction *f, IrNode *n, Buf *why) {
-    IrType t = *type_in(n, 0);
+bool ir_shape_elementwise(IrFunction *f, IrNode *n, Buf *why) {
+    IrType t = *ir_type_in(n, 0);
     IrMapResult result = ir_op_info[n->op].result;
     for (int k = 1; k < n->n_in; k++) {
-        if (!ir_type_equal(&t, type_in(n, k)))
+        if (!ir_type_equal(&t, ir_type_in(n, k)))
             return breaks_pair(why, n, 0, k, "map: inputs of equal type");
     }
     if (result == IR_RESULT_LOGIC ? t.dtype != IR_BOOL : t.dtype == IR_BOOL)
@@ -173,21 +161,22 @@ static bool check_draw(IrNode *n, Buf *why) {
     const IrAttrs *a = &n->attrs;
     const IrType *t = &n->types[0];
     if (!a->name)
-        return buf_puts(why, "no site"), breaks(why, "draw: a site");
+        return buf_puts(why, "no site"), ir_shape_breaks(why, "draw: a site");
     if (!ir_dtype_is_real(t->dtype))
         return breaks_result(why, n, "draw: a real");
     if (a->n_key_axes < 0 || a->n_key_axes > t->rank || a->n_loops < a->n_key_axes ||
         n->n_in != a->n_loops - a->n_key_axes) {
         buf_printf(why, "%d loops, %d key axes, %d indices, %d axes", a->n_loops, a->n_key_axes,
                    n->n_in, t->rank);
-        return breaks(why, "draw: a loop is a leading axis or an index");
+        return ir_shape_breaks(why, "draw: a loop is a leading axis or an index");
     }
     for (int k = 0; k < a->n_loops; k++) {
         if (!a->loops || !a->loops[k])
-            return buf_puts(why, "a loop without a name"), breaks(why, "draw: loops are named");
+            return buf_puts(why, "a loop without a name"),
+                   ir_shape_breaks(why, "draw: loops are named");
     }
     for (int k = 0; k < n->n_in; k++) {
-        if (!is_i32_scalar(type_in(n, k)))
+        if (!is_i32_scalar(ir_type_in(n, k)))
             return breaks_in(why, n, k, "draw: an index is an i32 scalar");
     }
     for (int i = a->n_key_axes + 1; i < t->rank; i++) {
@@ -198,7 +187,7 @@ static bool check_draw(IrNode *n, Buf *why) {
 }
 
 // Leaves have the type that is given.
-static bool shape_none(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_none(IrFunction *f, IrNode *n, Buf *why) {
     (void)f;
     IrType *t = given(n, why);
     if (!t)
@@ -206,14 +195,14 @@ static bool shape_none(IrFunction *f, IrNode *n, Buf *why) {
     if (n->op == IR_OP_iota) {
         if (n->attrs.axis < 0 || n->attrs.axis >= t->rank) {
             buf_printf(why, "axis %d of %d axes", n->attrs.axis, t->rank);
-            return breaks(why, "iota: axis in range");
+            return ir_shape_breaks(why, "iota: axis in range");
         }
         if (t->dtype == IR_BOOL)
             return breaks_result(why, n, "iota: numbers");
     }
     if (n->op == IR_OP_extent) {
         if (!n->attrs.dim)
-            return buf_puts(why, "no dim"), breaks(why, "extent: of a dim");
+            return buf_puts(why, "no dim"), ir_shape_breaks(why, "extent: of a dim");
         if (t->rank != 0 || t->dtype == IR_BOOL)
             return breaks_result(why, n, "extent: a number");
     }
@@ -224,48 +213,48 @@ static bool shape_none(IrFunction *f, IrNode *n, Buf *why) {
 
 // ---- moves --------------------------------------------------------------------------------------
 
-static bool shape_same(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_same(IrFunction *f, IrNode *n, Buf *why) {
     (void)why;
-    return give(f, n, *type_in(n, 0));
+    return give(f, n, *ir_type_in(n, 0));
 }
 
-static bool shape_cast(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_cast(IrFunction *f, IrNode *n, Buf *why) {
     (void)f;
     IrType *t = given(n, why);
-    if (t && !ir_dims_equal(t, type_in(n, 0)))
+    if (t && !ir_dims_equal(t, ir_type_in(n, 0)))
         return breaks_result(why, n, "cast: the shape stays");
     return t != NULL;
 }
 
-static bool shape_select(IrFunction *f, IrNode *n, Buf *why) {
-    if (type_in(n, 0)->dtype != IR_BOOL)
+bool ir_shape_select(IrFunction *f, IrNode *n, Buf *why) {
+    if (ir_type_in(n, 0)->dtype != IR_BOOL)
         return breaks_in(why, n, 0, "select: input 0 is bool");
-    if (!ir_dims_equal(type_in(n, 0), type_in(n, 1)))
+    if (!ir_dims_equal(ir_type_in(n, 0), ir_type_in(n, 1)))
         return breaks_pair(why, n, 0, 1, "select: inputs of equal shape");
-    if (!ir_type_equal(type_in(n, 1), type_in(n, 2)))
+    if (!ir_type_equal(ir_type_in(n, 1), ir_type_in(n, 2)))
         return breaks_pair(why, n, 1, 2, "select: inputs 1 and 2 of equal type");
-    return give(f, n, *type_in(n, 1));
+    return give(f, n, *ir_type_in(n, 1));
 }
 
-static bool shape_reshape(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_reshape(IrFunction *f, IrNode *n, Buf *why) {
     IrType *t = given(n, why);
     if (!t)
         return false;
-    if (t->dtype != type_in(n, 0)->dtype)
+    if (t->dtype != ir_type_in(n, 0)->dtype)
         return breaks_result(why, n, "reshape: the dtype stays");
-    if (ir_type_count(f->dims, t) != ir_type_count(f->dims, type_in(n, 0)))
+    if (ir_type_count(f->dims, t) != ir_type_count(f->dims, ir_type_in(n, 0)))
         return breaks_result(why, n, "reshape: as many elements");
     return true;
 }
 
-static bool shape_transpose(IrFunction *f, IrNode *n, Buf *why) {
-    const IrType *x = type_in(n, 0);
+bool ir_shape_transpose(IrFunction *f, IrNode *n, Buf *why) {
+    const IrType *x = ir_type_in(n, 0);
     const IrAttrs *a = &n->attrs;
     if (!axes_are_sound(why, a->axes, a->n_axes, x->rank, false, "transpose: each axis once"))
         return false;
     if (a->n_axes != x->rank) {
         buf_printf(why, "%d of %d axes", a->n_axes, x->rank);
-        return breaks(why, "transpose: each axis once");
+        return ir_shape_breaks(why, "transpose: each axis once");
     }
     IrType t = {.dtype = x->dtype, .rank = x->rank};
     for (int i = 0; i < x->rank; i++)
@@ -273,9 +262,9 @@ static bool shape_transpose(IrFunction *f, IrNode *n, Buf *why) {
     return give(f, n, t);
 }
 
-static bool shape_broadcast(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_broadcast(IrFunction *f, IrNode *n, Buf *why) {
     (void)f;
-    const IrType *x = type_in(n, 0), *t = given(n, why);
+    const IrType *x = ir_type_in(n, 0), *t = given(n, why);
     const IrAttrs *a = &n->attrs;
     if (!t)
         return false;
@@ -290,29 +279,30 @@ static bool shape_broadcast(IrFunction *f, IrNode *n, Buf *why) {
     return true;
 }
 
-static bool shape_slice(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_slice(IrFunction *f, IrNode *n, Buf *why) {
     const IrType *t = given(n, why);
-    return t && part_lies_within(f, n, t, type_in(n, 0), why, "slice: within the input");
+    return t && part_lies_within(f, n, t, ir_type_in(n, 0), why, "slice: within the input");
 }
 
-static bool shape_pad(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_pad(IrFunction *f, IrNode *n, Buf *why) {
     const IrType *t = given(n, why);
     if (t && t->dtype == IR_BOOL)
         return breaks_result(why, n, "pad: numbers");
-    return t && part_lies_within(f, n, type_in(n, 0), t, why, "pad: the input within the result");
+    return t &&
+           part_lies_within(f, n, ir_type_in(n, 0), t, why, "pad: the input within the result");
 }
 
-static bool shape_concat(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_concat(IrFunction *f, IrNode *n, Buf *why) {
     int axis = n->attrs.axis;
     if (n->n_in == 0)
-        return buf_puts(why, "no inputs"), breaks(why, "concat: at least one input");
-    IrType t = *type_in(n, 0);
+        return buf_puts(why, "no inputs"), ir_shape_breaks(why, "concat: at least one input");
+    IrType t = *ir_type_in(n, 0);
     if (axis < 0 || axis >= t.rank) {
         buf_printf(why, "axis %d of %d axes", axis, t.rank);
-        return breaks(why, "concat: axis in range");
+        return ir_shape_breaks(why, "concat: axis in range");
     }
     for (int k = 1; k < n->n_in; k++) {
-        IrType x = *type_in(n, k);
+        IrType x = *ir_type_in(n, k);
         IrDim *size = axis < x.rank ? x.dims[axis] : NULL;
         if (size)
             x.dims[axis] = t.dims[axis];
@@ -323,12 +313,12 @@ static bool shape_concat(IrFunction *f, IrNode *n, Buf *why) {
     return give(f, n, t);
 }
 
-static bool shape_dynamic_slice(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_dynamic_slice(IrFunction *f, IrNode *n, Buf *why) {
     const char *rule = "dynamic_slice: rows of input 0, at most all";
-    const IrType *x = type_in(n, 0), *t = given(n, why);
+    const IrType *x = ir_type_in(n, 0), *t = given(n, why);
     if (!t)
         return false;
-    if (!is_i32_scalar(type_in(n, 1)))
+    if (!is_i32_scalar(ir_type_in(n, 1)))
         return breaks_in(why, n, 1, "dynamic_slice: the start is an i32 scalar");
     if (t->dtype != x->dtype || x->rank == 0 || t->rank != x->rank ||
         !may_lie_within(f->dims, ir_dim_const(f->dims, 0), t->dims[0], x->dims[0]))
@@ -340,8 +330,8 @@ static bool shape_dynamic_slice(IrFunction *f, IrNode *n, Buf *why) {
     return true;
 }
 
-static bool shape_gather(IrFunction *f, IrNode *n, Buf *why) {
-    const IrType *x = type_in(n, 0), *at = type_in(n, 1);
+bool ir_shape_gather(IrFunction *f, IrNode *n, Buf *why) {
+    const IrType *x = ir_type_in(n, 0), *at = ir_type_in(n, 1);
     if (x->rank == 0)
         return breaks_in(why, n, 0, "gather: from rows");
     if (at->dtype != IR_I32)
@@ -355,10 +345,10 @@ static bool shape_gather(IrFunction *f, IrNode *n, Buf *why) {
     return give(f, n, t);
 }
 
-static bool shape_scatter_add(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_scatter_add(IrFunction *f, IrNode *n, Buf *why) {
     (void)f;
     const char *rule = "scatter_add: a row for each index; rows like the result's";
-    const IrType *at = type_in(n, 0), *x = type_in(n, 1), *t = given(n, why);
+    const IrType *at = ir_type_in(n, 0), *x = ir_type_in(n, 1), *t = given(n, why);
     if (!t)
         return false;
     if (at->dtype != IR_I32)
@@ -376,8 +366,8 @@ static bool shape_scatter_add(IrFunction *f, IrNode *n, Buf *why) {
 
 // ---- reductions and products --------------------------------------------------------------------
 
-static bool shape_reduce(IrFunction *f, IrNode *n, Buf *why) {
-    const IrType *x = type_in(n, 0);
+bool ir_shape_reduce(IrFunction *f, IrNode *n, Buf *why) {
+    const IrType *x = ir_type_in(n, 0);
     const IrAttrs *a = &n->attrs;
     if (x->dtype == IR_BOOL)
         return breaks_in(why, n, 0, "reduce: numbers");
@@ -393,8 +383,8 @@ static bool shape_reduce(IrFunction *f, IrNode *n, Buf *why) {
     return give(f, n, t);
 }
 
-static bool shape_argmax(IrFunction *f, IrNode *n, Buf *why) {
-    IrType t = *type_in(n, 0);
+bool ir_shape_argmax(IrFunction *f, IrNode *n, Buf *why) {
+    IrType t = *ir_type_in(n, 0);
     if (t.rank == 0 || t.dtype == IR_BOOL)
         return breaks_in(why, n, 0, "argmax: numbers along a last axis");
     t.dtype = IR_I32;
@@ -422,9 +412,9 @@ static bool append_free(IrType *t, const IrType *x, int n_batch, int n_contract,
     return true;
 }
 
-static bool shape_dot(IrFunction *f, IrNode *n, Buf *why) {
+bool ir_shape_dot(IrFunction *f, IrNode *n, Buf *why) {
     const char *in_range = "dot: contracted axes in range, after the batch";
-    const IrType *x = type_in(n, 0), *y = type_in(n, 1);
+    const IrType *x = ir_type_in(n, 0), *y = ir_type_in(n, 1);
     const IrAttrs *a = &n->attrs;
     if (x->dtype != y->dtype || !ir_dtype_is_real(x->dtype))
         return breaks_pair(why, n, 0, 1, "dot: reals of one type");
@@ -445,7 +435,7 @@ static bool shape_dot(IrFunction *f, IrNode *n, Buf *why) {
     for (int i = 0; i < a->n_contract; i++) {
         if (a->lhs_axes[i] < a->n_batch || a->rhs_axes[i] < a->n_batch) {
             buf_printf(why, "contract [%d]x[%d]", a->lhs_axes[i], a->rhs_axes[i]);
-            return breaks(why, in_range);
+            return ir_shape_breaks(why, in_range);
         }
         if (x->dims[a->lhs_axes[i]] != y->dims[a->rhs_axes[i]])
             return breaks_pair(why, n, 0, 1, "dot: contracted axes have equal size");
@@ -456,211 +446,11 @@ static bool shape_dot(IrFunction *f, IrNode *n, Buf *why) {
     return give(f, n, t);
 }
 
-// ---- control ------------------------------------------------------------------------------------
-
-// Parameter `k` of the body has type `want`.
-static bool param_fits(Buf *why, const IrBlock *body, int k, const IrType *want, const char *rule) {
-    const IrType *t = &body->params[k]->types[0];
-    if (ir_type_equal(t, want))
-        return true;
-    buf_printf(why, "parameter %d", k);
-    say_type(why, "", t);
-    say_type(why, ", what it is given", want);
-    return breaks(why, rule);
-}
-
-// The body is there, with `n_params` parameters and at least `n_results` results of one value each.
-static bool body_is_sound(Buf *why, const IrBlock *body, int n_params, int n_results,
-                          const char *rule) {
-    if (!body)
-        return buf_puts(why, "no body"), breaks(why, rule);
-    if (body->n_params != n_params || body->n_results < n_results) {
-        buf_printf(why, "the body has %d parameters and %d results", body->n_params,
-                   body->n_results);
-        return breaks(why, rule);
-    }
-    for (int i = 0; i < body->n_results; i++) {
-        const IrNode *r = body->results[i];
-        if (!r || r->n_types != 1 || !r->types || ir_has_results(r)) {
-            buf_printf(why, "result %d of the body", i);
-            return breaks(why, "operands: single values; get reads the others");
-        }
-    }
-    return true;
-}
-
-// Operands are [captured | carried | per step], with nothing left over.
-static bool groups_are_sound(Buf *why, const IrNode *n, const char *rule) {
-    const IrAttrs *a = &n->attrs;
-    if (a->n_captured >= 0 && a->n_carry >= 0 && a->n_over >= 0 &&
-        (int64_t)a->n_captured + a->n_carry + a->n_over == n->n_in)
-        return true;
-    buf_printf(why, "%d captured, %d carried, %d per step of %d inputs", a->n_captured, a->n_carry,
-               a->n_over, n->n_in);
-    return breaks(why, rule);
-}
-
-// Parameters of a loop's body: captured and carried values, slices, the index.
-static bool loop_fits(const IrNode *n, Buf *why, const char *rule) {
-    const IrAttrs *a = &n->attrs;
-    if (!groups_are_sound(why, n, rule))
-        return false;
-    if (!a->dim)
-        return buf_puts(why, "no number of steps"), breaks(why, rule);
-    int64_t steps = 0;
-    if (ir_dim_is_const(a->dim, &steps) && steps < 0) {
-        buf_printf(why, "%" PRId64 " steps", steps);
-        return breaks(why, rule);
-    }
-    if (!body_is_sound(why, n->body, n->n_in + 1, a->n_carry, rule))
-        return false;
-    int n_whole = a->n_captured + a->n_carry;
-    for (int k = 0; k < n_whole; k++) {
-        if (!param_fits(why, n->body, k, type_in(n, k), rule))
-            return false;
-    }
-    for (int k = n_whole; k < n->n_in; k++) {
-        IrType want;
-        const IrType *slice = &n->body->params[k]->types[0];
-        if (!stack_type(&want, a->dim, slice) || !ir_type_equal(&want, type_in(n, k))) {
-            buf_printf(why, "parameter %d", k);
-            say_type(why, "", slice);
-            buf_printf(why, ", input %d", k);
-            say_type(why, "", type_in(n, k));
-            return breaks(why, "loop: a parameter is a row of its array, of which there are steps");
-        }
-    }
-    IrType index = ir_scalar(IR_I32);
-    return param_fits(why, n->body, n->n_in, &index, "loop: the last parameter is the index");
-}
-
-// Makes room for `n_types` result types.
-static IrType *give_many(IrFunction *f, IrNode *n, int n_types) {
-    if (n->n_types != n_types || !n->types)
-        n->types = arena_array(f->arena, IrType, n_types);
-    n->n_types = n_types;
-    return n->types;
-}
-
-static bool shape_call(IrFunction *f, IrNode *n, Buf *why) {
-    const char *rule = "call: inputs as the function's";
-    if (!n->callee)
-        return buf_puts(why, "no callee"), breaks(why, rule);
-    const IrBlock *body = n->callee->body;
-    if (!body_is_sound(why, body, n->n_in, 0, rule))
-        return false;
-    for (int k = 0; k < n->n_in; k++) {
-        if (!param_fits(why, body, k, type_in(n, k), rule))
-            return false;
-    }
-    IrType *types = give_many(f, n, body->n_results);
-    for (int i = 0; i < body->n_results; i++)
-        types[i] = body->results[i]->types[0];
-    return true;
-}
-
-static bool shape_scan(IrFunction *f, IrNode *n, Buf *why) {
-    const IrAttrs *a = &n->attrs;
-    if (!loop_fits(n, why, "scan: the body fits the inputs"))
-        return false;
-    IrType *types = give_many(f, n, n->body->n_results);
-    for (int i = 0; i < n->body->n_results; i++) {
-        const IrType *t = &n->body->results[i]->types[0];
-        if (i < a->n_carry && !ir_type_equal(t, type_in(n, a->n_captured + i))) {
-            buf_printf(why, "carry %d starts as ", i);
-            ir_type_print(why, type_in(n, a->n_captured + i));
-            buf_puts(why, " and becomes ");
-            ir_type_print(why, t);
-            return breaks(why, "scan: carries keep their type");
-        }
-        if (i < a->n_carry)
-            types[i] = *t;
-        else if (!stack_type(&types[i], a->dim, t))
-            return say_type(why, "a collected value", t), breaks(why, "type: at most 8 axes");
-    }
-    return true;
-}
-
-static bool shape_map(IrFunction *f, IrNode *n, Buf *why) {
-    if (n->attrs.n_carry != 0) {
-        buf_printf(why, "%d carried", n->attrs.n_carry);
-        return breaks(why, "map: nothing is carried");
-    }
-    if (!loop_fits(n, why, "map: the body fits the inputs"))
-        return false;
-    IrType *types = give_many(f, n, n->body->n_results);
-    for (int i = 0; i < n->body->n_results; i++) {
-        const IrType *t = &n->body->results[i]->types[0];
-        if (!stack_type(&types[i], n->attrs.dim, t))
-            return say_type(why, "a result", t), breaks(why, "type: at most 8 axes");
-    }
-    return true;
-}
-
-static bool shape_grad(IrFunction *f, IrNode *n, Buf *why) {
-    const char *rule = "grad: the body fits the inputs";
-    const IrAttrs *a = &n->attrs;
-    if (a->n_captured != n->n_in) {
-        buf_printf(why, "%d captured of %d inputs", a->n_captured, n->n_in);
-        return breaks(why, rule);
-    }
-    if (!body_is_sound(why, n->body, n->n_in, 1, rule))
-        return false;
-    for (int k = 0; k < n->n_in; k++) {
-        if (!param_fits(why, n->body, k, type_in(n, k), rule))
-            return false;
-    }
-    const IrType *value = &n->body->results[0]->types[0];
-    if (value->rank != 0 || !ir_dtype_is_real(value->dtype))
-        return say_type(why, "the value", value), breaks(why, "grad: of a real scalar");
-
-    // `wrt`: distinct operands, in any order, real
-    if (a->n_wrt < 0 || a->n_wrt > n->n_in || (a->n_wrt && !a->wrt)) {
-        buf_printf(why, "%d gradients of %d inputs", a->n_wrt, n->n_in);
-        return breaks(why, "grad: wrt in range");
-    }
-    Arena scratch = {0};
-    bool *seen = arena_array(&scratch, bool, n->n_in);
-    int bad = -1;
-    for (int i = 0; i < a->n_wrt && bad < 0; i++) {
-        int k = a->wrt[i];
-        if (k < 0 || k >= n->n_in || seen[k] || !ir_dtype_is_real(type_in(n, k)->dtype))
-            bad = i;
-        else
-            seen[k] = true;
-    }
-    arena_free(&scratch);
-    if (bad >= 0) {
-        buf_printf(why, "wrt %d", a->wrt[bad]);
-        return breaks(why, "grad: wrt distinct real inputs");
-    }
-
-    int n_results = n->body->n_results;
-    IrType *types = give_many(f, n, n_results + a->n_wrt);
-    for (int i = 0; i < n_results; i++)
-        types[i] = n->body->results[i]->types[0];
-    for (int i = 0; i < a->n_wrt; i++)
-        types[n_results + i] = *type_in(n, a->wrt[i]);
-    return true;
-}
-
-static bool shape_get(IrFunction *f, IrNode *n, Buf *why) {
-    const IrNode *x = n->in[0];
-    if (!ir_has_results(x) || n->attrs.index < 0 || n->attrs.index >= x->n_types) {
-        buf_printf(why, "result %d of %s, which has %d", n->attrs.index, ir_op_info[x->op].name,
-                   x->n_types);
-        return breaks(why, "get: of call, scan, map or grad, in range");
-    }
-    return give(f, n, x->types[n->attrs.index]);
-}
-
 // ---- the table ----------------------------------------------------------------------------------
 
-typedef bool ShapeRule(IrFunction *f, IrNode *n, Buf *why);
-
-static ShapeRule *const shape_rule[IR_OP_COUNT] = {
-#define MAP(name, inputs, result, grad, expr, doc) [IR_OP_##name] = shape_elementwise,
-#define OP(name, inputs, kind, shape, grad, doc)   [IR_OP_##name] = shape_##shape,
+static IrShapeRule *const shape_rule[IR_OP_COUNT] = {
+#define MAP(name, inputs, result, grad, expr, doc) [IR_OP_##name] = ir_shape_elementwise,
+#define OP(name, inputs, kind, shape, grad, doc)   [IR_OP_##name] = ir_shape_##shape,
 #include "ir/ops.def"
 };
 
@@ -668,13 +458,13 @@ bool ir_infer(IrFunction *f, IrNode *n, Buf *why) {
     const IrOpInfo *info = &ir_op_info[n->op];
     if (info->n_in >= 0 && n->n_in != info->n_in) {
         buf_printf(why, "%d inputs", n->n_in);
-        return breaks(why, "operands: as many as the operation has");
+        return ir_shape_breaks(why, "operands: as many as the operation has");
     }
     for (int k = 0; k < n->n_in; k++) {
         const IrNode *x = n->in[k];
         if (!x || (n->op != IR_OP_get && (x->n_types != 1 || ir_has_results(x)))) {
             buf_printf(why, "input %d", k);
-            return breaks(why, "operands: single values; get reads the others");
+            return ir_shape_breaks(why, "operands: single values; get reads the others");
         }
     }
     return shape_rule[n->op](f, n, why);
