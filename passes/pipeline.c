@@ -1,0 +1,25 @@
+// passes/pipeline.c -- the order in which passes run.
+#include "passes/pass.h"
+
+// clang-format off
+
+// From the graph that was written to kernels, a tree and an arena.
+const PassId pass_default_pipeline[] = {
+    // one graph without calls, tidied
+    PASS_inline, PASS_simplify, PASS_fold, PASS_cse, PASS_dce,
+
+    // gradients and maps become ordinary nodes, innermost first
+    PASS_grad, PASS_map,
+
+    // what that wrote, tidied; what does not change leaves the loops
+    PASS_simplify, PASS_fold, PASS_cse, PASS_dce,
+    PASS_hoist, PASS_simplify, PASS_cse, PASS_dce,
+
+    // kernels, threads, memory
+    PASS_fuse, PASS_schedule, PASS_place,
+};
+
+// clang-format on
+
+const int pass_default_pipeline_length =
+    (int)(sizeof pass_default_pipeline / sizeof pass_default_pipeline[0]);

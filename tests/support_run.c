@@ -1,0 +1,213 @@
+// tests/support_run.c -- graphs lowered to kernels, run by the reference back end, and compared
+// with their direct evaluation.
+#include "tests/support_run.h"
+
+#include <check.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codegen/backend.h"
+#include "ir/text.h"
+#include "passes/pass.h"
+#include "tests/support_graph.h"
+
+const IrTarget run_small_pieces = {.name = "test",
+                                   .vector_bytes = 32,
+                                   .l1_bytes = 32768,
+                                   .l2_bytes = 1 << 20,
+                                   .flops_per_row_piece = 4};
+
+static LowerFn *const lower_rows[] = {pass_fuse, pass_schedule, pass_place};
+
+IrSchedule *run_lower(Arena *a, const IrFunction *f, const IrTarget *target) {
+    IrSchedule *s = arena_new(a, IrSchedule);
+    s->arena = a;
+    s->fn = ir_clone_function(a, f);
+    s->dims = s->fn->dims;
+    s->target = target;
+    ir_renumber(s->fn);
+
+    Arena scratch = {0};
+    Diag d = {0};
+    PassCtx cx = {.scratch = &scratch, .diag = &d};
+    for (size_t i = 0; i < sizeof lower_rows / sizeof *lower_rows; i++) {
+        lower_rows[i](&cx, s);
+        arena_reset(&scratch);
+    }
+    arena_free(&scratch);
+    diag_free(&d);
+
+    Buf why = {0};
+    if (!ir_verify_schedule(s, &why)) {
+        Buf text = {0};
+        ir_print_function(&text, s->fn, false);
+        ir_print_schedule(&text, s, false);
+        fprintf(stderr, "%s\n%s", buf_text(&text), buf_text(&why));
+        ck_abort_msg("the schedule is not valid");
+    }
+    buf_free(&why);
+    return s;
+}
+
+// ---- running ------------------------------------------------------------------------------------
+
+static void *to_memory(const EvalTensor *t) {
+    char *p = calloc((size_t)t->n + 1, 8);
+    for (int64_t i = 0; i < t->n; i++) {
+        switch (t->dtype) {
+        case IR_F32:
+            ((float *)p)[i] = (float)t->x[i];
+            break;
+        case IR_F64:
+            ((double *)p)[i] = t->x[i];
+            break;
+        case IR_I32:
+            ((int32_t *)p)[i] = (int32_t)t->x[i];
+            break;
+        case IR_BOOL:
+            p[i] = t->x[i] != 0;
+            break;
+        case IR_DTYPE_COUNT:
+            break;
+        }
+    }
+    return p;
+}
+
+static void from_memory(EvalTensor *t, const void *p) {
+    for (int64_t i = 0; i < t->n; i++) {
+        switch (t->dtype) {
+        case IR_F32:
+            t->x[i] = ((const float *)p)[i];
+            break;
+        case IR_F64:
+            t->x[i] = ((const double *)p)[i];
+            break;
+        case IR_I32:
+            t->x[i] = ((const int32_t *)p)[i];
+            break;
+        case IR_BOOL:
+            t->x[i] = ((const char *)p)[i];
+            break;
+        case IR_DTYPE_COUNT:
+            break;
+        }
+    }
+}
+
+typedef struct Thread {
+    pthread_t thread;
+    const BackendStep *step;
+    const BackendCall *call;
+    int number;
+} Thread;
+
+static void *enter(void *data) {
+    const Thread *t = data;
+    ref_backend.run(t->step, t->call, t->number);
+    return NULL;
+}
+
+EvalTensor **run_schedule(const Eval *e, const IrSchedule *s, EvalTensor *const *in,
+                          int n_threads) {
+    const IrFunction *f = s->fn;
+    int n_in = f->body->n_params, n_out = f->body->n_results;
+    char why[256] = "";
+    ck_assert_msg(ref_backend.open(why, sizeof why), "%s", why);
+    BackendReport report = {0};
+    BackendStep *step = ref_backend.compile(s, &(BackendOptions){0}, &report, why, sizeof why);
+    ck_assert_msg(step != NULL, "%s", why);
+
+    // memory that starts out as NaN, so that nobody relies on zeros
+    void **inputs = arena_array(e->arena, void *, n_in);
+    void **outputs = arena_array(e->arena, void *, n_out);
+    EvalTensor **out = arena_array(e->arena, EvalTensor *, n_out);
+    for (int i = 0; i < n_in; i++)
+        inputs[i] = to_memory(in[i]);
+    for (int i = 0; i < n_out; i++) {
+        out[i] = eval_zeros(e, &f->body->results[i]->types[0]);
+        size_t size = (size_t)out[i]->n * 8 + 8;
+        outputs[i] = malloc(size);
+        memset(outputs[i], 0xff, size);
+    }
+    size_t arena_size = ((size_t)s->arena_bytes + 127) / 64 * 64;
+    void *memory = aligned_alloc(64, arena_size);
+    memset(memory, 0xff, arena_size);
+
+    atomic_int barrier[2] = {0};
+    BackendCall call = {.inputs = inputs,
+                        .outputs = outputs,
+                        .dims = e->dims,
+                        .arena = memory,
+                        .seed = e->seed,
+                        .call = e->call,
+                        .n_threads = n_threads,
+                        .barrier = barrier};
+    Thread threads[8];
+    for (int i = 0; i < n_threads; i++) {
+        threads[i] = (Thread){.step = step, .call = &call, .number = i};
+        if (i > 0)
+            pthread_create(&threads[i].thread, NULL, enter, &threads[i]);
+    }
+    enter(&threads[0]);
+    for (int i = 1; i < n_threads; i++)
+        pthread_join(threads[i].thread, NULL);
+
+    for (int i = 0; i < n_out; i++)
+        from_memory(out[i], s->update_in_place[i] ? inputs[f->outputs[i].target] : outputs[i]);
+    for (int i = 0; i < n_in; i++)
+        free(inputs[i]);
+    for (int i = 0; i < n_out; i++)
+        free(outputs[i]);
+    free(memory);
+    ref_backend.free(step);
+    return out;
+}
+
+double run_distance(const IrFunction *f, int64_t size, uint64_t salt) {
+    Arena a = {0};
+    int64_t *dims = arena_array(&a, int64_t, f->dims->n_vars);
+    for (int i = 0; i < f->dims->n_vars; i++) {
+        dims[i] = size ? size + i : 0;
+        if (dims[i] > f->dims->vars[i]->max)
+            dims[i] = f->dims->vars[i]->max;
+    }
+    Eval e = {.arena = &a, .dims = dims, .seed = 7, .call = 3};
+    EvalTensor **in = eval_random_inputs(&e, f, salt);
+    EvalTensor **expected = eval_function(&e, f, in);
+    IrSchedule *s = run_lower(&a, f, &run_small_pieces);
+
+    double most = 0;
+    EvalTensor **first = NULL;
+    for (int n_threads = 1; n_threads <= 3; n_threads++) {
+        EvalTensor **out = run_schedule(&e, s, in, n_threads);
+        for (int i = 0; i < f->body->n_results; i++) {
+            double d = eval_distance(expected[i], out[i]);
+            most = d > most || isnan(d) ? d : most;
+            ck_assert_msg(!first || !memcmp(first[i]->x, out[i]->x, (size_t)out[i]->n * 8),
+                          "output %s differs with %d threads", f->outputs[i].name, n_threads);
+        }
+        first = first ? first : out;
+    }
+    arena_free(&a);
+    return most;
+}
+
+double run_text_distance(const char *text, int64_t size) {
+    Arena a = {0};
+    Diag d = {0};
+    double distance = run_distance(graph_entry(graph_parse(&a, &d, text)), size, 1);
+    arena_free(&a);
+    diag_free(&d);
+    return distance;
+}
+
+int run_count(const IrTree *t, IrTreeKind kind) {
+    int n = t->kind == kind;
+    for (int i = 0; i < t->n; i++)
+        n += run_count(t->children[i], kind);
+    return n;
+}
