@@ -45,9 +45,13 @@ static void read_dim_var(TextReader *r, IrSchedule *s) {
 }
 
 static IrRole read_role(TextReader *r) {
+    TextReader before = *r;
+    const char *name = text_name(r);
     for (int role = 0; role < IR_ROLE_COUNT; role++)
-        if (text_accept(r, ir_role_name((IrRole)role)))
+        if (!strcmp(name, ir_role_name((IrRole)role)))
             return (IrRole)role;
+    if (!r->failed)
+        *r = before;
     text_error(r, "expected the role of a slot (in, p, s, set, draw, out, g, update)");
     return IR_ROLE_INPUT;
 }
