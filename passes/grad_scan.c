@@ -12,9 +12,20 @@
 // (elementwise, a move, a draw, a constant) or does not change from step to step; products,
 // reductions and results of inner loops are collected. Inner loops were cut the same way before,
 // so what they collected is collected once more, with an axis in front.
+//
+// The adjoint of a weight is a product in each step. Where that costs less memory traffic, its
+// factors are collected instead, and one product over all steps is made after the loop.
 #include "passes/grad.h"
 
 #include "ir/shape.h"
+
+// The adjoint of a captured value in one step, as a sum.
+typedef struct Terms {
+    IrNode **products; // made after the loop, over all steps at once
+    int n_products, cap_products;
+    IrNode **others; // added up in the loop
+    int n_others, cap_others;
+} Terms;
 
 // A scan while it is differentiated.
 typedef struct Scan {
@@ -22,11 +33,14 @@ typedef struct Scan {
     GradBlock joint;
     IrNode *node;
     IrBlock *body;
-    int n_captured, n_carry, n_over, n_params; // params: of the body as it was
-    PassSet reached;                           // nodes of the body that may get an adjoint
-    PassSet late;                              // depend on an adjoint
-    PassSet changes;                           // depend on the step
-    PassSet needed;                            // of the joint body, by the reverse part
+    int n_captured, n_carry, n_over; // of the node's operands
+    int n_params, n_results;         // of the body as it was
+    PassSet reached;                 // nodes of the body that may get an adjoint
+    PassSet late;                    // depend on an adjoint
+    PassSet changes;                 // depend on the step
+    PassSet needed;                  // of the joint body, by the reverse part
+    PassSet stacked;                 // factors of products that are made after the loop
+    Terms *terms;                    // of each captured operand
     IrNode **d_result; // of each of the body's results: its adjoint's parameter, or NULL
     IrNode **dx;       // of each of the body's parameters: its adjoint in the joint body, or NULL
 } Scan;
@@ -148,16 +162,88 @@ static bool is_collected(const Scan *s, const IrNode *n) {
     return !is_in(&s->late, n) && is_in(&s->changes, n) && !is_cheap(n);
 }
 
-static void find_needed(Scan *s) {
-    Arena *scratch = s->outer->cx->scratch;
-    pass_spread(&s->late, s->body, NULL);
-    s->changes = pass_set(scratch);
+static void find_parts(Scan *s) {
+    s->changes = pass_set(s->outer->cx->scratch);
     for (int k = s->n_captured; k < s->n_params; k++)
         pass_set_add(&s->changes, s->body->params[k]);
     pass_spread(&s->changes, s->body, NULL);
+    pass_spread(&s->late, s->body, NULL);
+}
 
-    s->needed = pass_set(scratch);
-    for (int k = 0; k < s->n_params; k++) {
+// True when the values of all steps are, or will be, an array outside of the reverse loop.
+static bool is_array(const Scan *s, const IrNode *n) {
+    for (int k = s->n_captured; k < s->n_params; k++) {
+        if (s->body->params[k] == n)
+            return true;
+    }
+    for (int i = s->n_carry; i < s->n_results; i++) {
+        if (s->d_result[i] == n)
+            return true;
+    }
+    return is_collected(s, n);
+}
+
+// Elements that are written to collect `n` in the reverse loop.
+static int64_t cost_of_array(const Scan *s, const IrNode *n) {
+    return is_array(s, n) ? 0 : ir_dim_likely(ir_type_count(s->outer->fn->dims, &n->types[0]));
+}
+
+// The product that `n` is, perhaps with its axes in another order.
+static IrNode *product_of(IrNode *n) {
+    IrNode *x = n->op == IR_OP_transpose ? n->in[0] : n;
+    return x->op == IR_OP_dot ? x : NULL;
+}
+
+// A sum in the loop reads and writes the whole result in each step; factors are written, and read
+// by the product, which has to be made anyway.
+static bool is_better_after_loop(const Scan *s, IrNode *n) {
+    IrNode *dot = product_of(n);
+    if (!dot || dot->attrs.n_batch > 0 || dot->attrs.n_contract == IR_MAX_RANK)
+        return false;
+    for (int k = 0; k < 2; k++) {
+        const IrNode *x = dot->in[k];
+        if (x->types[0].rank == IR_MAX_RANK || !(is_in(&s->changes, x) || is_in(&s->late, x)))
+            return false;
+    }
+    int64_t result = ir_dim_likely(ir_type_count(s->outer->fn->dims, &n->types[0]));
+    return cost_of_array(s, dot->in[0]) + cost_of_array(s, dot->in[1]) <= result;
+}
+
+static void split_sum(Scan *s, IrNode *n, Terms *t) {
+    Arena *scratch = s->outer->cx->scratch;
+    if (n->op == IR_OP_add) {
+        split_sum(s, n->in[0], t);
+        split_sum(s, n->in[1], t);
+    } else if (is_better_after_loop(s, n)) {
+        arena_push(scratch, t->products, t->n_products, t->cap_products, n);
+    } else {
+        arena_push(scratch, t->others, t->n_others, t->cap_others, n);
+    }
+}
+
+static void find_terms(Scan *s) {
+    s->terms = arena_array(s->outer->cx->scratch, Terms, s->n_captured);
+    for (int k = 0; k < s->n_captured; k++) {
+        if (s->dx[k])
+            split_sum(s, s->dx[k], &s->terms[k]);
+    }
+}
+
+static void find_needed(Scan *s) {
+    s->needed = pass_set(s->outer->cx->scratch);
+    s->stacked = pass_set(s->outer->cx->scratch);
+    for (int k = 0; k < s->n_captured; k++) {
+        const Terms *t = &s->terms[k];
+        for (int i = 0; i < t->n_others; i++)
+            pass_set_add(&s->needed, t->others[i]);
+        for (int i = 0; i < 2 * t->n_products; i++) {
+            IrNode *factor = product_of(t->products[i / 2])->in[i % 2];
+            pass_set_add(&s->stacked, factor);
+            if (!is_array(s, factor))
+                pass_set_add(&s->needed, factor);
+        }
+    }
+    for (int k = s->n_captured; k < s->n_params; k++) {
         if (s->dx[k])
             pass_set_add(&s->needed, s->dx[k]);
     }
@@ -178,19 +264,16 @@ typedef struct Reverse {
     IrNodeMap became; // of nodes of the joint body: nodes of the reverse body
     IrNode **in;
     int n_in, cap_in;
-    IrNode **sums; // of each captured operand: the parameter of its adjoint's sum, or NULL
+    IrNode **sums;    // of each captured operand: the parameter of its adjoint's sum, or NULL
+    IrNodeMap arrays; // of nodes of the joint body: all their values, outside
+    IrNode **stacked; // nodes whose values it collects for products, from result `n_own` on
+    int n_stacked, cap_stacked, n_own;
 } Reverse;
 
 static IrNode *add_operand(Scan *s, Reverse *r, IrNode *operand, IrType param, const IrNode *like) {
     arena_push(s->outer->cx->scratch, r->in, r->n_in, r->cap_in, operand);
     const char *name = like->op == IR_OP_input ? like->attrs.name : NULL;
     return ir_block_add_param(s->outer->fn, r->body, param, name, like->loc);
-}
-
-// Appends to what the forward loop collects; gives the number of the result.
-static int collect(Scan *s, IrNode *n) {
-    ir_block_add_result(s->outer->fn, s->body, n);
-    return s->body->n_results - 1;
 }
 
 static void add_captured(Scan *s, Reverse *r) {
@@ -213,48 +296,59 @@ static void add_carries(Scan *s, Reverse *r, IrBuilder *b, IrNode *const *d) {
     r->sums = arena_array(s->outer->cx->scratch, IrNode *, s->n_captured);
     for (int k = 0; k < s->n_captured; k++) {
         IrNode *p = s->body->params[k];
-        if (s->dx[k])
+        if (s->terms[k].n_others > 0)
             r->sums[k] = add_operand(s, r, ir_const_like(b, p, 0), p->types[0], p);
     }
 }
 
-// Slices: adjoints of collected values, the arrays of the forward loop, what it collects.
-static void add_slices(Scan *s, Reverse *r, IrBuilder *b, IrNode *const *d, int n_results) {
-    for (int i = s->n_carry; i < n_results; i++) {
-        IrNode *p = s->d_result[i];
-        if (p)
-            ir_node_map_put(&r->became, p, add_operand(s, r, d[i], p->types[0], p));
-    }
-    int first_over = s->n_captured + s->n_carry;
-    for (int k = first_over; k < first_over + s->n_over; k++) {
-        IrNode *p = s->body->params[k];
-        if (pass_set_has(&s->needed, p))
-            ir_node_map_put(&r->became, p, add_operand(s, r, s->node->in[k], p->types[0], p));
-    }
+// The array `all` has the values of `n` in all steps.
+static void add_array(Scan *s, Reverse *r, IrNode *n, IrNode *all) {
+    ir_node_map_put(&r->arrays, n, all);
+    if (pass_set_has(&s->needed, n))
+        ir_node_map_put(&r->became, n, add_operand(s, r, all, n->types[0], n));
+}
 
-    // the forward loop's new results have no types before all are there
+static bool is_wanted(const Scan *s, const IrNode *n) {
+    return pass_set_has(&s->needed, n) || pass_set_has(&s->stacked, n);
+}
+
+// Makes the forward loop collect what is wanted of it, and hands that on.
+static void add_collected(Scan *s, Reverse *r, IrBuilder *b) {
+    Arena *scratch = s->outer->cx->scratch;
     IrNode **kept = NULL;
     int n_kept = 0, cap_kept = 0;
     for (int c = 0; c < s->n_carry; c++) {
         IrNode *p = s->body->params[s->n_captured + c];
-        if (pass_set_has(&s->needed, p))
-            arena_push(s->outer->cx->scratch, kept, n_kept, cap_kept, p);
+        if (is_wanted(s, p))
+            arena_push(scratch, kept, n_kept, cap_kept, p);
     }
     for (int i = 0; i < s->body->n; i++) {
         IrNode *n = s->body->nodes[i];
-        if (pass_set_has(&s->needed, n) && is_collected(s, n))
-            arena_push(s->outer->cx->scratch, kept, n_kept, cap_kept, n);
+        if (is_wanted(s, n) && is_collected(s, n))
+            arena_push(scratch, kept, n_kept, cap_kept, n);
     }
+
+    // the loop's types, once all results are there
     for (int i = 0; i < n_kept; i++)
-        collect(s, kept[i]);
+        ir_block_add_result(s->outer->fn, s->body, kept[i]);
     Buf why = {0};
     if (!ir_infer(s->outer->fn, s->node, &why))
         ir_bug(s->node, "%s", buf_text(&why));
     buf_free(&why);
-    for (int i = 0; i < n_kept; i++) {
-        IrNode *all = ir_get(b, s->node, n_results + i);
-        ir_node_map_put(&r->became, kept[i], add_operand(s, r, all, kept[i]->types[0], kept[i]));
+    for (int i = 0; i < n_kept; i++)
+        add_array(s, r, kept[i], ir_get(b, s->node, s->n_results + i));
+}
+
+// Slices: adjoints of collected values, the arrays of the forward loop, what it collects.
+static void add_slices(Scan *s, Reverse *r, IrBuilder *b, IrNode *const *d) {
+    for (int i = s->n_carry; i < s->n_results; i++) {
+        if (s->d_result[i])
+            add_array(s, r, s->d_result[i], d[i]);
     }
+    int first_over = s->n_captured + s->n_carry;
+    for (int k = first_over; k < first_over + s->n_over; k++)
+        add_array(s, r, s->body->params[k], s->node->in[k]);
+    add_collected(s, r, b);
 }
 
 static void copy_needed(Scan *s, Reverse *r) {
@@ -275,8 +369,16 @@ static void copy_needed(Scan *s, Reverse *r) {
     }
 }
 
-// Next adjoints of carries, next sums, then adjoints of the slices of each array. Results in the
-// order of the operands they belong to; gives the number of carries.
+static bool is_listed(IrNode *const *list, int n, const IrNode *x) {
+    for (int i = 0; i < n; i++) {
+        if (list[i] == x)
+            return true;
+    }
+    return false;
+}
+
+// Next adjoints of carries, next sums, then adjoints of the slices of each array, in the order of
+// the operands they belong to; then factors. Gives the number of carries.
 static int add_results(Scan *s, Reverse *r) {
     IrFunction *f = s->outer->fn;
     IrBuilder b = {.fn = f, .block = r->body, .loc = s->node->loc, .path = s->node->path};
@@ -292,22 +394,38 @@ static int add_results(Scan *s, Reverse *r) {
         n_carry++;
     }
     for (int k = 0; k < s->n_captured; k++) {
-        if (!r->sums[k])
-            continue;
-        IrNode *dx = ir_node_map_get(&r->became, s->dx[k]);
-        ir_block_add_result(f, r->body, ir_add(&b, r->sums[k], dx));
-        n_carry++;
+        IrNode *sum = r->sums[k];
+        for (int i = 0; i < s->terms[k].n_others; i++)
+            sum = ir_add(&b, sum, ir_node_map_get(&r->became, s->terms[k].others[i]));
+        if (sum) {
+            ir_block_add_result(f, r->body, sum);
+            n_carry++;
+        }
     }
     int first_over = s->n_captured + s->n_carry;
     for (int k = first_over; k < first_over + s->n_over; k++) {
         if (s->dx[k])
             ir_block_add_result(f, r->body, ir_node_map_get(&r->became, s->dx[k]));
     }
+
+    // factors of products
+    r->n_own = r->body->n_results;
+    for (int k = 0; k < s->n_captured; k++) {
+        const Terms *t = &s->terms[k];
+        for (int i = 0; i < 2 * t->n_products; i++) {
+            IrNode *factor = product_of(t->products[i / 2])->in[i % 2];
+            if (is_array(s, factor) || is_listed(s->dx + first_over, s->n_over, factor) ||
+                is_listed(r->stacked, r->n_stacked, factor))
+                continue;
+            arena_push(s->outer->cx->scratch, r->stacked, r->n_stacked, r->cap_stacked, factor);
+            ir_block_add_result(f, r->body, ir_node_map_get(&r->became, factor));
+        }
+    }
     return n_carry;
 }
 
 // Hands the results of the reverse loop to the operands of the forward loop.
-static void put_results(Scan *s, IrBuilder *b, const Reverse *r, IrNode *reverse) {
+static void put_results(Scan *s, IrBuilder *b, Reverse *r, IrNode *reverse) {
     IrNode *const *in = s->node->in;
     int next = 0;
 
@@ -321,8 +439,38 @@ static void put_results(Scan *s, IrBuilder *b, const Reverse *r, IrNode *reverse
     }
     int first_over = s->n_captured + s->n_carry;
     for (int k = first_over; k < first_over + s->n_over; k++) {
-        if (s->dx[k])
-            grad_put(s->outer, in[k], ir_get(b, reverse, next++), s->node);
+        if (!s->dx[k])
+            continue;
+        IrNode *all = ir_get(b, reverse, next++);
+        ir_node_map_put(&r->arrays, s->dx[k], all);
+        grad_put(s->outer, in[k], all, s->node);
+    }
+}
+
+// One product over all steps for each that was left out of the loop: the steps are one more
+// contracting axis, in front of the factors' own.
+static void put_products(Scan *s, IrBuilder *b, Reverse *r, IrNode *reverse) {
+    for (int i = 0; i < r->n_stacked; i++)
+        ir_node_map_put(&r->arrays, r->stacked[i], ir_get(b, reverse, r->n_own + i));
+
+    for (int k = 0; k < s->n_captured; k++) {
+        const Terms *t = &s->terms[k];
+        for (int i = 0; i < t->n_products; i++) {
+            const IrNode *n = t->products[i], *dot = product_of(t->products[i]);
+            int n_contract = dot->attrs.n_contract + 1;
+            int lhs_axes[IR_MAX_RANK] = {0}, rhs_axes[IR_MAX_RANK] = {0};
+            for (int c = 1; c < n_contract; c++) {
+                lhs_axes[c] = dot->attrs.lhs_axes[c - 1] + 1;
+                rhs_axes[c] = dot->attrs.rhs_axes[c - 1] + 1;
+            }
+            IrBuilder at = grad_builder(s->outer, n);
+            IrNode *dx =
+                ir_dot(&at, ir_node_map_get(&r->arrays, dot->in[0]),
+                       ir_node_map_get(&r->arrays, dot->in[1]), 0, n_contract, lhs_axes, rhs_axes);
+            if (n->op == IR_OP_transpose)
+                dx = ir_transpose(&at, dx, n->attrs.axes);
+            grad_put(s->outer, s->node->in[k], dx, n);
+        }
     }
 }
 
@@ -334,10 +482,12 @@ void grad_through_scan(GradBlock *g, IrNode *scan, IrNode *const *d) {
               .n_captured = a->n_captured,
               .n_carry = a->n_carry,
               .n_over = a->n_over,
-              .n_params = scan->body->n_params};
-    int n_results = scan->body->n_results;
+              .n_params = scan->body->n_params,
+              .n_results = scan->body->n_results};
     find_reached(&s, d);
     differentiate_body(&s, d);
+    find_parts(&s);
+    find_terms(&s);
     find_needed(&s);
 
     // the forward loop again, without the adjoints' parameters
@@ -346,12 +496,13 @@ void grad_through_scan(GradBlock *g, IrNode *scan, IrNode *const *d) {
 
     // the reverse loop
     IrBuilder b = grad_builder(g, scan);
-    Reverse r = {.body = ir_block_new(g->fn->arena), .became = {.arena = g->cx->scratch}};
+    Reverse r = {.body = ir_block_new(g->fn->arena)};
+    r.became.arena = r.arrays.arena = g->cx->scratch;
     add_captured(&s, &r);
     int n_captured = r.n_in;
     add_carries(&s, &r, &b, d);
     int n_whole = r.n_in;
-    add_slices(&s, &r, &b, d, n_results);
+    add_slices(&s, &r, &b, d);
     ir_node_map_put(
         &r.became, index,
         ir_block_add_param(g->fn, r.body, index->types[0], index->attrs.name, index->loc));
@@ -362,9 +513,11 @@ void grad_through_scan(GradBlock *g, IrNode *scan, IrNode *const *d) {
     pass_prune(g->cx, s.body);
     pass_prune(g->cx, r.body);
 
-    if (r.body->n_results == 0)
-        return;
-    IrNode *reverse = ir_scan(&b, r.body, a->dim, !a->reverse, a->name, n_captured, n_carry,
-                              r.n_in - n_whole, r.in);
+    // a loop that is left with nothing to give is not made
+    IrNode *reverse = NULL;
+    if (r.body->n_results > 0)
+        reverse = ir_scan(&b, r.body, a->dim, !a->reverse, a->name, n_captured, n_carry,
+                          r.n_in - n_whole, r.in);
     put_results(&s, &b, &r, reverse);
+    put_products(&s, &b, &r, reverse);
 }

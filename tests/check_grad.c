@@ -238,7 +238,7 @@ static const struct Graph {
     const char *name, *text;
 } graphs[] = {
     {"two nested loops, a shared weight, an outer value in the inner loop",
-     "dim H max=20\ndim K max=20\n"
+     "dim H max=20\ndim K max=20 likely=1\n"
      "func @f(%w: f64[2,2] p \"w\", %s: f64[2] in \"s\", %u: f64[H,2] in \"u\", %v: f64[K] in "
      "\"v\") {\n"
      "  %g = grad %w, %s, %u, %v wrt=[0,1,2,3] : (f64[], f64[2,2], f64[2], f64[H,2], f64[K]) {\n"
@@ -313,7 +313,7 @@ static const struct Graph {
      "  return %dx g \"x\", %dy g \"y\", %dw g \"w\"\n}\n"},
 
     {"rows in a loop: weights see all rows and steps; indices and draws within",
-     "dim H max=20\ndim N max=20\n"
+     "dim H max=20\ndim N max=20 likely=1\n"
      "func @f(%w: f64[3,2] p \"w\", %v: f64[3,2] p \"v\", %x: f64[N,3] in \"x\", %i: i32[H,N] in "
      "\"i\") {\n"
      "  %g = grad %w, %v, %x, %i wrt=[0,1,2] : (f64[], f64[3,2], f64[3,2], f64[N,3]) {\n"
