@@ -41,8 +41,8 @@ typedef struct IrAddress {
     IrDim *offset;
     IrDim *strides[IR_MAX_AXES];
     int indirect;           // scalar (i32) that gives `row`, clamped to 0 <= row <= indirect_last;
-    IrDim *indirect_last;   //   -1: none
-    IrDim *indirect_stride;
+    IrDim *indirect_last;   //   -1: none. Where indirect_last is -1 there are no rows: a load gives
+    IrDim *indirect_stride; //   0 and an accumulating store does nothing
     int guard; // scalar (bool): where false a load gives 0 and reads nothing; -1: always
 } IrAddress;
 
@@ -56,7 +56,8 @@ typedef enum IrScalarKind {
                        //   key axis), element index = `dim` offset + sum index(axis) * draw_strides
     IR_SCALAR_MAP,     // `op` (a MAP row) of `in`
     IR_SCALAR_SELECT,  // in[0] ? in[1] : in[2]
-    IR_SCALAR_CAST,    // in[0] as `dtype`
+    IR_SCALAR_CAST,    // in[0] as `dtype`; to i32 towards zero, the nearest end of its range when
+                       //   beyond it, 0 for NaN; to bool x != 0
     IR_SCALAR_REDUCE,  // `op` (sum, reduce_max, reduce_min, argmax) of in[0] over the reduced axes
     IR_SCALAR_PRODUCT, // the product's value at this parallel index
     IR_SCALAR_COUNT
@@ -81,7 +82,7 @@ typedef struct IrScalar {
 } IrScalar;
 
 typedef struct IrStore {
-    IrAddress address; // no indirect, no guard (a scatter is a kernel of its own: `accumulate`)
+    IrAddress address; // no indirect, no guard, but with `accumulate` (a scatter)
     int scalar;
     bool accumulate;   // add to what is there, in index order; never split into pieces
 } IrStore;
