@@ -8,7 +8,7 @@
 //     product f32 batch=0 m=1 n=1 k=1 a0[16*i0 + i2], a1[i1 + 32*i2]
 //     s0 = product : f32
 //     s1 = load a2[i1] if s4 : f32
-//     s2 = load a2[d0*i1 + 16*row(s5, d0 - 1)] : f32  row s5 clamped to 0 .. d0 - 1
+//     s2 = load a2[d0*i1 + (16)*row(s5, d0 - 1)] : f32  row s5 clamped to 0 .. d0 - 1
 //     s3 = draw_normal n0(i0: n1)[i1] : f32           key ints[0], and ints[1] with index i0
 //     store a3[32*i0 + i1] += s2
 //   }
