@@ -1,0 +1,165 @@
+// passes/cse.c -- common subexpressions.
+//
+// In order, each node is looked up among the earlier ones of its block: same operation, attributes,
+// types and operands. Draws are equal when site, loops and operands are; different sites never
+// are. Within a loop, parameters that stand for the same operand count as one. Nodes with bodies
+// are not compared, but equal values that a loop collects are collected once.
+#include <string.h>
+
+#include "ir/base/map.h"
+#include "passes/pass.h"
+
+typedef struct Cse {
+    IrFunction *f;
+    Arena *scratch;
+    IrNode **now; // by id: what a node became, NULL for itself
+    bool changed;
+} Cse;
+
+// A table of nodes for one block, open addressing.
+typedef struct Table {
+    IrNode **slots;
+    int n_slots;
+} Table;
+
+static uint64_t mix(uint64_t hash, uint64_t x) {
+    return (hash ^ x) * 0x9e3779b97f4a7c15u ^ hash >> 29;
+}
+
+static uint64_t hash_of(const IrNode *n) {
+    uint64_t bits, hash = mix(n->op, (uint64_t)n->n_in);
+    memcpy(&bits, &n->attrs.value, sizeof bits);
+    hash = mix(hash, bits);
+    hash = mix(hash, (uint64_t)n->attrs.axis << 16 ^ (uint64_t)n->attrs.index);
+    hash = mix(hash, (uintptr_t)n->attrs.dim);
+    hash = mix(hash, n->attrs.name ? map_hash_str(n->attrs.name) : 0);
+    for (int i = 0; i < n->attrs.n_axes; i++)
+        hash = mix(hash, (uint64_t)n->attrs.axes[i]);
+    for (int i = 0; i < n->n_in; i++)
+        hash = mix(hash, (uintptr_t)n->in[i]);
+    for (int i = 0; i < n->types[0].rank; i++)
+        hash = mix(hash, (uintptr_t)n->types[0].dims[i]);
+    return mix(hash, n->types[0].dtype);
+}
+
+static bool same_name(const char *a, const char *b) {
+    return a == b || (a && b && !strcmp(a, b));
+}
+
+static bool same_attrs(const IrAttrs *a, const IrAttrs *b) {
+    if (memcmp(&a->value, &b->value, sizeof a->value) != 0 || a->axis != b->axis ||
+        a->index != b->index || a->n_axes != b->n_axes || a->dim != b->dim ||
+        a->n_batch != b->n_batch || a->n_contract != b->n_contract || a->n_loops != b->n_loops ||
+        a->n_key_axes != b->n_key_axes || !same_name(a->name, b->name))
+        return false;
+    for (int i = 0; i < a->n_loops; i++) {
+        if (!same_name(a->loops[i], b->loops[i]))
+            return false;
+    }
+    return !memcmp(a->axes, b->axes, sizeof a->axes[0] * (size_t)a->n_axes) &&
+           !memcmp(a->starts, b->starts, sizeof a->starts) &&
+           !memcmp(a->lhs_axes, b->lhs_axes, sizeof a->lhs_axes[0] * (size_t)a->n_contract) &&
+           !memcmp(a->rhs_axes, b->rhs_axes, sizeof a->rhs_axes[0] * (size_t)a->n_contract);
+}
+
+static bool same_node(const IrNode *a, const IrNode *b) {
+    if (a->op != b->op || a->n_in != b->n_in || !ir_type_equal(&a->types[0], &b->types[0]) ||
+        a->callee != b->callee || !same_attrs(&a->attrs, &b->attrs))
+        return false;
+    for (int i = 0; i < a->n_in; i++) {
+        if (a->in[i] != b->in[i])
+            return false;
+    }
+    return true;
+}
+
+// An earlier node equal to `n`, or NULL, and then `n` is put.
+static IrNode *find_or_put(Table *t, IrNode *n) {
+    uint64_t at = hash_of(n);
+    for (;; at++) {
+        IrNode **slot = &t->slots[at & (uint64_t)(t->n_slots - 1)];
+        if (!*slot) {
+            *slot = n;
+            return NULL;
+        }
+        if (same_node(*slot, n))
+            return *slot;
+    }
+}
+
+static IrNode *current(const Cse *c, IrNode *n) {
+    return c->now[n->id] ? c->now[n->id] : n;
+}
+
+static void replace(Cse *c, const IrNode *n, IrNode *by) {
+    c->now[n->id] = by;
+    c->changed = true;
+}
+
+// Parameters of a body for one and the same operand.
+static void merge_params(Cse *c, IrNode *n) {
+    int n_captured = n->op == IR_OP_grad ? 0 : n->attrs.n_captured; // wrt tells operands apart
+    int first_over = n_captured + n->attrs.n_carry;
+    for (int i = 0; i < n->n_in; i++) {
+        bool captured = i < n_captured, over = i >= first_over && n->op != IR_OP_grad;
+        for (int k = captured ? 0 : first_over; k < i && (captured || over); k++) {
+            if (n->in[k] == n->in[i] && !c->now[n->body->params[k]->id]) {
+                c->now[n->body->params[i]->id] = n->body->params[k]; // no change by itself
+                break;
+            }
+        }
+    }
+}
+
+// The result that `get` reads, or an earlier one that collects the same value.
+static void merge_collected(Cse *c, IrNode *get) {
+    const IrNode *n = get->in[0];
+    if (n->op != IR_OP_scan && n->op != IR_OP_map)
+        return;
+    for (int i = n->attrs.n_carry; i < get->attrs.index; i++) {
+        if (n->body->results[i] != n->body->results[get->attrs.index])
+            continue;
+        get->attrs.index = i;
+        c->changed = true;
+        return;
+    }
+}
+
+static void merge_block(Cse *c, IrBlock *b) {
+    Table t = {.n_slots = 16};
+    while (t.n_slots < 2 * b->n + 1)
+        t.n_slots *= 2;
+    t.slots = arena_array(c->scratch, IrNode *, t.n_slots);
+
+    int kept = 0;
+    for (int i = 0; i < b->n; i++) {
+        IrNode *n = b->nodes[i];
+        for (int k = 0; k < n->n_in; k++) {
+            IrNode *to = current(c, n->in[k]);
+            c->changed |= to != n->in[k];
+            n->in[k] = to;
+        }
+        if (n->body) {
+            merge_params(c, n);
+            merge_block(c, n->body);
+            b->nodes[kept++] = n;
+            continue;
+        }
+        if (n->op == IR_OP_get)
+            merge_collected(c, n);
+        IrNode *same = find_or_put(&t, n);
+        if (same)
+            replace(c, n, same);
+        else
+            b->nodes[kept++] = n;
+    }
+    b->n = kept;
+    for (int i = 0; i < b->n_results; i++)
+        b->results[i] = current(c, b->results[i]);
+}
+
+bool pass_cse(PassCtx *cx, IrFunction *f) {
+    Cse c = {.f = f, .scratch = cx->scratch, .now = arena_array(cx->scratch, IrNode *, f->n_nodes)};
+    merge_block(&c, f->body);
+    return c.changed;
+}
