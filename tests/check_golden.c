@@ -18,7 +18,7 @@ static const char pattern[] = "tests/golden/*/*.gir";
 static const char marker[] = "# pass: ";
 static const char divider[] = "# ---- expect\n";
 
-enum { MAX_PASSES = 16, MAX_BYTES = 1 << 20 };
+enum { MAX_PASSES = 32, MAX_BYTES = 1 << 20 };
 
 static glob_t files;
 
@@ -28,7 +28,7 @@ static bool starts_with(const char *s, const char *prefix) {
 
 // The passes that the first line names. False when one of them makes no graph of a graph.
 static bool read_passes(const char *path, const char *text, PassFn **passes) {
-    char line[256];
+    char line[512];
     snprintf(line, sizeof line, "%.*s", (int)strcspn(text, "\n"), text);
     int n = 0;
     char *rest = NULL;
