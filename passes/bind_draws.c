@@ -47,8 +47,10 @@ static IrNode *enter(Binder *b, IrNode *owner, IrNode *value, const char *site) 
     memcpy(in, owner->in, (size_t)owner->n_in * sizeof *in);
     in[owner->n_in++] = value;
     owner->in = in;
-    if (!is_loop(owner))
+    if (!is_loop(owner)) {
+        owner->attrs.n_captured++;
         return ir_block_add_param(b->fn, owner->body, type, site, owner->loc);
+    }
 
     type.rank--;
     memmove(type.dims, type.dims + 1, (size_t)type.rank * sizeof *type.dims);
