@@ -62,56 +62,59 @@ static LLVMValueRef element_index(LlvmKernel *c, const IrScalar *s) {
     return at;
 }
 
-static LLVMValueRef low_word(LlvmFn *f, LLVMValueRef x) {
-    return LLVMBuildTrunc(f->b, x, llvm_like(f->i32, x), "");
+// The 64-bit product of the low word of x with `factor`.
+static LLVMValueRef wide_product(LlvmFn *f, LLVMValueRef x, uint32_t factor) {
+    LLVMTypeRef type = LLVMTypeOf(x);
+    LLVMValueRef low = llvm_and(f, x, llvm_bits(type, UINT32_MAX));
+    return llvm_mul(f, low, llvm_bits(type, factor));
 }
 
 static LLVMValueRef high_word(LlvmFn *f, LLVMValueRef x) {
-    return low_word(f, LLVMBuildLShr(f->b, x, llvm_num(LLVMTypeOf(x), 32), ""));
+    return LLVMBuildLShr(f->b, x, llvm_num(LLVMTypeOf(x), 32), "");
 }
 
-// The 64-bit product of 32-bit words.
-static LLVMValueRef wide_product(LlvmFn *f, LLVMValueRef x, uint32_t factor) {
-    LLVMTypeRef wide = llvm_like(f->i64, x);
-    return llvm_mul(f, LLVMBuildZExt(f->b, x, wide, ""), llvm_bits(wide, factor));
+static LLVMValueRef xor3(LlvmFn *f, LLVMValueRef x, LLVMValueRef y, LLVMValueRef z) {
+    LLVMValueRef v[] = {x, y, z};
+    llvm_level(f, v, 3);
+    return LLVMBuildXor(f->b, LLVMBuildXor(f->b, v[0], v[1], ""), v[2], "");
 }
 
-// Ten rounds as a loop over w[4] and the two words of the key, which stay in registers.
+// Ten rounds as a loop over the two words of the key and the four of the counter, which stay in
+// registers. Each word is the low half of 64 bits, as the products need it; the high halves may
+// hold anything. A key that all lanes share stays a single element.
 static void philox(LlvmFn *f, LLVMValueRef key, LLVMValueRef index, LLVMValueRef call,
                    LLVMValueRef w[4]) {
-    LLVMValueRef wide[] = {key, index, call};
-    llvm_level(f, wide, 3);
-    LLVMValueRef start[6];
-    for (int i = 0; i < 3; i++) {
-        start[2 * i] = low_word(f, wide[i]);
-        start[2 * i + 1] = high_word(f, wide[i]);
-    }
-    LLVMTypeRef type = LLVMTypeOf(start[0]);
-    LLVMValueRef slots[6];
+    LLVMValueRef counter[] = {key, index, call};
+    llvm_level(f, counter, 3);
+    index = counter[1], call = counter[2];
+    LLVMValueRef start[] = {key,  high_word(f, key), index, high_word(f, index),
+                            call, high_word(f, call)};
+    LLVMValueRef slots[6], x[6];
     static const char *const names[] = {"k0", "k1", "c0", "c1", "c2", "c3"};
     for (int i = 0; i < 6; i++) {
-        slots[i] = llvm_alloca(f, type, names[i]);
+        slots[i] = llvm_alloca(f, LLVMTypeOf(start[i]), names[i]);
         llvm_store(f, start[i], slots[i], 1);
     }
 
     LlvmLoop loop = llvm_loop_begin(f, llvm_int(f, 0), llvm_int(f, 10), llvm_int(f, 1), "round");
-    LLVMValueRef x[6];
     for (int i = 0; i < 6; i++)
-        x[i] = llvm_load(f, type, slots[i], 1);
+        x[i] = llvm_load(f, LLVMTypeOf(start[i]), slots[i], 1);
     LLVMValueRef p0 = wide_product(f, x[2], 0xd2511f53u), p1 = wide_product(f, x[4], 0xcd9e8d57u);
     LLVMValueRef next[] = {
-        llvm_add(f, x[0], llvm_bits(type, 0x9e3779b9u)),
-        llvm_add(f, x[1], llvm_bits(type, 0xbb67ae85u)),
-        LLVMBuildXor(f->b, LLVMBuildXor(f->b, high_word(f, p1), x[3], ""), x[0], ""),
-        low_word(f, p1),
-        LLVMBuildXor(f->b, LLVMBuildXor(f->b, high_word(f, p0), x[5], ""), x[1], ""),
-        low_word(f, p0),
+        llvm_add(f, x[0], llvm_bits(LLVMTypeOf(x[0]), 0x9e3779b9u)),
+        llvm_add(f, x[1], llvm_bits(LLVMTypeOf(x[1]), 0xbb67ae85u)),
+        xor3(f, high_word(f, p1), x[3], x[0]),
+        p1,
+        xor3(f, high_word(f, p0), x[5], x[1]),
+        p0,
     };
     for (int i = 0; i < 6; i++)
         llvm_store(f, next[i], slots[i], 1);
     llvm_loop_end(f, &loop);
-    for (int i = 0; i < 4; i++)
-        w[i] = llvm_load(f, type, slots[i + 2], 1);
+    for (int i = 0; i < 4; i++) {
+        LLVMValueRef word = llvm_load(f, LLVMTypeOf(index), slots[i + 2], 1);
+        w[i] = LLVMBuildTrunc(f->b, word, llvm_like(f->i32, word), "");
+    }
 }
 
 // The high 24 bits of a word, or 53 of two, as an integer.

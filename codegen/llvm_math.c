@@ -418,7 +418,7 @@ LLVMValueRef llvm_pow(LlvmFn *f, LLVMValueRef x, LLVMValueRef y) {
     LLVMTypeRef type = LLVMTypeOf(x);
     bool narrow = !llvm_is_f64(x);
 
-    // f32 is computed at f64, where it needs no care
+    // f32 is computed at f64, where exp(y log x) is exact enough
     if (narrow) {
         LLVMTypeRef wide = llvm_like(f->f64, x);
         x = LLVMBuildFPExt(f->b, x, wide, "");
@@ -426,7 +426,8 @@ LLVMValueRef llvm_pow(LlvmFn *f, LLVMValueRef x, LLVMValueRef y) {
     }
     LLVMValueRef zero = num(x, 0), one = num(x, 1), inf = num(x, INFINITY);
     LLVMValueRef size = llvm_abs(f, x), grows = llvm_less(f, zero, y);
-    LLVMValueRef z = positive_power(f, size, y);
+    LLVMValueRef z =
+        narrow ? llvm_exp(f, llvm_mul(f, y, llvm_log(f, size))) : positive_power(f, size, y);
 
     // sizes 0 and infinity, then infinite exponents
     LLVMValueRef at_zero = llvm_choose(f, grows, zero, inf);

@@ -19,7 +19,7 @@
 
 #include "codegen/llvm_kernel.h"
 
-enum { MAX_ROWS = 8, MAX_VECTORS = 8 };
+enum { MAX_ROWS = 12, MAX_VECTORS = 8 };
 
 // Vectors side by side in a tile; the last may be shorter than the others.
 typedef struct Block {
@@ -474,7 +474,7 @@ static void choose_tile(Product *p) {
     bool wide = target->vector_bytes == 64;
     int room = (wide ? 24 : 12) / registers;
     int vectors = p->lanes == 1 ? 4 : wide ? 2 : 1;
-    if (p->col_axis < 0)
+    if (is_single(k, p->col_axis))
         vectors = 1;
     else if (known && vectors * p->lanes > extent)
         vectors = (int)((extent + p->lanes - 1) / p->lanes);
@@ -492,7 +492,7 @@ static void choose_tile(Product *p) {
     }
     int height = room / vectors;
     p->n_vectors = vectors;
-    int most = vectors == 1 && p->lanes > 1 ? MAX_ROWS : 6;
+    int most = vectors > 1 ? 6 : p->lanes > 1 ? 8 : MAX_ROWS;
     p->n_rows = height < most ? height : most;
     if (p->row_axis < 0)
         p->n_rows = 1;
