@@ -52,7 +52,8 @@ struct FuseItem {
     FuseGroup *group;
 
     int n_deps, cap_deps;
-    FuseItem **deps; // items of this scope that it reads
+    FuseItem **deps; // items of this scope that come first: those that it reads, ...
+    int n_read;      // ... so many, then those that prepare its parts
     int n_reads, cap_reads;
     IrNode **reads; // parameters of this scope's block that it reads
 
@@ -160,6 +161,9 @@ IrNode *fuse_resolve(const Fuse *f, IrNode *n);
 
 // Whether `n` is a parameter that is the step's index.
 bool fuse_is_index(const Fuse *f, const IrNode *n);
+
+// Whether `n` is a parameter that is a slice of an array for each step.
+bool fuse_is_over(const Fuse *f, const IrNode *n);
 
 // Operand of the scan for parameter `n` of its body.
 IrNode *fuse_operand(const FuseScope *s, const IrNode *param);

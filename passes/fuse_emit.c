@@ -148,24 +148,9 @@ static void give_replacements(Fuse *f, FuseScope *s) {
 static void give_homes(Fuse *f, FuseScope *s) {
     for (int i = 0; i < s->n_items; i++) {
         FuseItem *item = s->items[i];
-        bool reads_parts = item->kind == FUSE_CONCAT || item->kind == FUSE_SCAN;
-        for (int k = 0; k < item->n_deps; k++) {
-            bool is_part = false;
-            for (int r = 0; reads_parts && r < s->n_requests; r++)
-                is_part |= s->requests[r].owner == item && s->requests[r].item == item->deps[k];
-            item->deps[k]->stored |= item->deps[k]->group != item->group && !is_part;
-        }
-        if (item->kind == FUSE_SCATTER)
-            item->stored = true;
-    }
-
-    // a scan may also read the array that is the first value of a carry
-    for (int i = 0; i < s->n_items; i++) {
-        FuseItem *item = s->items[i];
-        for (int k = 0; item->kind == FUSE_SCAN && k < item->n_deps; k++) {
-            for (int j = 0; j < k; j++)
-                item->deps[k]->stored |= item->deps[j] == item->deps[k];
-        }
+        for (int k = 0; k < item->n_read; k++)
+            item->deps[k]->stored |= item->deps[k]->group != item->group;
+        item->stored |= item->kind == FUSE_SCATTER;
     }
 
     give_results(f, s);

@@ -106,13 +106,17 @@ static int intern_kernel(IrSchedule *s, IrKernel *k) {
     return s->n_kernels - 1;
 }
 
-// Whether axis 0 stays apart, so that rows can be handed out.
+enum { FEW_ROWS = 24 };
+
+// Whether axis 0 stays apart, so that its rows can be handed out together with those of other
+// kernels. Elementwise kernels on weights are better off as one long axis.
 static bool keeps_rows(const FuseGroup *g) {
-    int64_t value;
+    int64_t rows, columns;
     if (g->n_par != 2)
         return false;
-    return g->kind != FUSE_MAPS || !ir_dim_is_const(g->extents[0], &value) ||
-           (ir_dim_is_const(g->extents[1], &value) && value >= IR_LANES);
+    if (g->kind != FUSE_MAPS || !ir_dim_is_const(g->extents[0], &rows))
+        return true;
+    return rows >= FEW_ROWS && ir_dim_is_const(g->extents[1], &columns) && columns >= IR_LANES;
 }
 
 static IrKernelCall *finish(FuseBuild *b, const IrNode *n) {

@@ -47,14 +47,22 @@ static void count_uses(Fuse *f, FuseScope *s) {
 
 // ---- what must be in memory ---------------------------------------------------------------------
 
+// `n` itself, without gaps, or the array whose slices it is.
+static void force_memory(Fuse *f, IrNode *n) {
+    n = fuse_resolve(f, n);
+    FuseNode *info = fuse_info(f, n);
+    if (!info->is_param)
+        info->in_memory = true;
+    else if (fuse_is_over(f, n))
+        force_memory(f, fuse_operand(info->scope, n));
+}
+
 static void need_memory(Fuse *f, IrNode *n, bool dense) {
     n = fuse_resolve(f, n);
     FuseNode *info = fuse_info(f, n);
     info->dense |= dense;
     if (info->is_param) {
-        if (info->scope->owner && !fuse_is_index(f, n) &&
-            n->attrs.index >=
-                info->scope->owner->attrs.n_captured + info->scope->owner->attrs.n_carry)
+        if (fuse_is_over(f, n))
             need_memory(f, fuse_operand(info->scope, n), dense);
         return;
     }
@@ -72,7 +80,7 @@ static void need_memory(Fuse *f, IrNode *n, bool dense) {
         need_memory(f, n->in[0], true);
         IrDim *strides[IR_MAX_RANK];
         if (!fuse_strides(f, n, strides))
-            info->in_memory = true;
+            force_memory(f, n->in[0]);
         return;
     }
     default:
@@ -205,6 +213,7 @@ static void add_reads(Fuse *f, FuseItem *item, IrNode *n) {
                 return;
         }
         arena_push(f->scratch, item->deps, item->n_deps, item->cap_deps, info->item);
+        item->n_read = item->n_deps;
         return;
     }
     for (int i = 0; i < n->n_in; i++)
@@ -283,6 +292,10 @@ static void add_composite(Fuse *f, FuseScope *s, IrNode *n, FuseKind kind) {
         parts[i] = want(f, s, n->in[first + i], kind == FUSE_CONCAT, kind == FUSE_SCAN);
 
     FuseItem *item = new_item(f, s, n, kind);
+    for (int i = 0; kind == FUSE_SCAN && i < n->n_in; i++) {
+        if (i < first || i >= first + count)
+            add_reads(f, item, n->in[i]);
+    }
     for (int i = 0; i < count; i++) {
         add_dep(f, item, parts[i]);
         request(f, s,
@@ -290,10 +303,6 @@ static void add_composite(Fuse *f, FuseScope *s, IrNode *n, FuseKind kind) {
                               .item = parts[i],
                               .owner = item,
                               .index = i});
-    }
-    for (int i = 0; kind == FUSE_SCAN && i < n->n_in; i++) {
-        if (i < first || i >= first + count)
-            add_reads(f, item, n->in[i]);
     }
     fuse_info(f, n)->item = item;
 }

@@ -29,8 +29,11 @@ bool fuse_is_index(const Fuse *f, const IrNode *n) {
            n->attrs.index == info->scope->block->n_params - 1;
 }
 
-static bool is_over(const FuseScope *s, const IrNode *param) {
-    return s->owner && param->attrs.index >= s->owner->attrs.n_captured + s->owner->attrs.n_carry;
+bool fuse_is_over(const Fuse *f, const IrNode *n) {
+    const FuseNode *info = fuse_info(f, n);
+    const IrNode *owner = info->is_param ? info->scope->owner : NULL;
+    return owner && !fuse_is_index(f, n) &&
+           n->attrs.index >= owner->attrs.n_captured + owner->attrs.n_carry;
 }
 
 // ---- reshapes -----------------------------------------------------------------------------------
@@ -172,9 +175,11 @@ static bool move_strides(IrDims *ds, const IrNode *n, IrDim *const *in, IrDim **
 bool fuse_strides(const Fuse *f, IrNode *n, IrDim **strides) {
     n = fuse_resolve(f, n);
     const FuseNode *info = fuse_info(f, n);
-    if (info->is_param && is_over(info->scope, n)) {
+    if (fuse_is_index(f, n))
+        return false;
+    if (fuse_is_over(f, n)) {
         IrDim *outer[IR_MAX_RANK];
-        if (fuse_is_index(f, n) || !fuse_strides(f, fuse_operand(info->scope, n), outer))
+        if (!fuse_strides(f, fuse_operand(info->scope, n), outer))
             return false;
         for (int i = 0; i < n->types[0].rank; i++)
             strides[i] = outer[i + 1];
@@ -216,7 +221,7 @@ static FuseView view_of_param(const Fuse *f, IrNode *n) {
     const FuseScope *s = fuse_info(f, n)->scope;
     if (!s->owner)
         return fuse_dense(f, n->attrs.index, &n->types[0]); // inputs are the first buffers
-    if (is_over(s, n))
+    if (fuse_is_over(f, n))
         return fuse_slice_of_loop(fuse_view(f, fuse_operand(s, n)), s->loop);
     return s->carries[n->attrs.index - s->owner->attrs.n_captured];
 }

@@ -20,6 +20,7 @@ typedef struct Life {
 
 typedef struct Work {
     IrSchedule *s;
+    Arena *scratch;
     Life *lives; // by buffer
     int time;    // counts kernels and barriers
     int epoch;   // time of the last barrier
@@ -98,6 +99,20 @@ static First first_use(const IrTree *t, int buffer) {
     return FIRST_NONE;
 }
 
+// After a loop that may have had no step its barriers may not have been: what several threads used
+// before it, back to `epoch`, they may still use.
+static void resume_epoch(Work *w, int epoch, const int *shared, int n_shared) {
+    for (int i = 0; i < n_shared; i++) {
+        if (!w->is_shared[shared[i]]) {
+            w->is_shared[shared[i]] = true;
+            w->shared[w->n_shared++] = shared[i];
+        }
+    }
+    for (int i = 0; i < w->n_shared; i++)
+        use(w, w->shared[i], epoch);
+    w->epoch = epoch;
+}
+
 static bool has_pieces(const IrTree *t) {
     bool found = t->kind == IR_TREE_PAR;
     for (int i = 0; i < t->n && !found; i++)
@@ -125,6 +140,10 @@ static void walk(Work *w, const IrTree *t, bool all) {
         return;
     }
 
+    int epoch = w->epoch, n_shared = w->n_shared;
+    int *shared = arena_array(w->scratch, int, n_shared);
+    for (int i = 0; i < n_shared; i++)
+        shared[i] = w->shared[i];
     w->time++;
     for (int i = 0; i < t->n; i++)
         walk(w, t->children[i], all);
@@ -144,6 +163,10 @@ static void walk(Work *w, const IrTree *t, bool all) {
             use(w, b, w->time);
         }
     }
+
+    int64_t steps;
+    if (!ir_dim_is_const(t->steps, &steps) || steps == 0)
+        resume_epoch(w, epoch, shared, n_shared);
 }
 
 // ---- offsets ------------------------------------------------------------------------------------
@@ -214,6 +237,7 @@ static void pack(IrSchedule *s, Life *lives, Arena *scratch) {
 
 bool pass_place(PassCtx *cx, IrSchedule *s) {
     Work w = {.s = s,
+              .scratch = cx->scratch,
               .lives = arena_array(cx->scratch, Life, s->n_buffers),
               .shared = arena_array(cx->scratch, int, s->n_buffers),
               .is_shared = arena_array(cx->scratch, bool, s->n_buffers)};

@@ -39,6 +39,11 @@ IrDim *pass_call_rows(IrSchedule *s, const IrKernelCall *c) {
     const IrKernel *k = c->kernel;
     if (k->n_axes == 0 || k->axes[0].reduced)
         return NULL;
+    for (int i = 0; i < k->n_axes; i++) {
+        int64_t extent;
+        if (ir_dim_is_const(k->axes[i].extent, &extent) && extent == 0)
+            return NULL;
+    }
     for (int i = 0; i < k->n_stores; i++) {
         if (k->stores[i].accumulate)
             return NULL;
