@@ -1,0 +1,264 @@
+// runtime/train/experience.c -- real episodes: what was seen of each task.
+#include "runtime/train/experience.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "envs/env_random.h"
+#include "ir/base/errors.h"
+#include "ir/random.h"
+
+// ---- fields -------------------------------------------------------------------------------------
+
+static const char *const raw_names[] = {"s", "a", "s2"};
+
+void rt_experience_ask(const RtRecipe *recipe, RtWorld *w) {
+    for (int i = 0; i < recipe->n_fields; i++) {
+        const Yaml *y = recipe->fields[i].value;
+        if (y->kind == YAML_SCALAR)
+            rt_world_ask(w, y->text, y->loc, LANG_FUNCTION);
+    }
+}
+
+// Whether an input of `unit` has the width that the family's transitions have.
+static bool check_width(RtWorld *w, const RtFieldRows *f, int slot, int64_t want, const char *what,
+                        Loc loc) {
+    const IrType *t = rt_unit_input_type(f->unit, slot);
+    int64_t width = -1;
+
+    if (t->rank == 2 && ir_dim_is_const(t->dims[1], &width) && width == want)
+        return true;
+    diag_error(w->diag, loc, E_shape_mismatch,
+               "'%s' takes %s of width %lld, and the family '%s' has width %lld", f->unit->name,
+               what, (long long)width, w->recipe->env, (long long)want);
+    return false;
+}
+
+static bool open_field(RtExperience *e, RtWorld *w, RtFieldRows *f, const RtEntry *entry) {
+    const EnvFamily *family = e->family;
+    const int64_t widths[] = {family->obs_dim, family->action_dim, family->obs_dim};
+    const IrDimVar *rows = NULL;
+    bool done = true;
+
+    f->name = entry->name;
+    f->unit = rt_world_ask(w, entry->value->text, entry->value->loc, LANG_FUNCTION);
+    if (!f->unit || !f->unit->program)
+        return false;
+    f->out = rt_call_find_output(f->unit->call, "out");
+    for (int k = 0; k < 3; k++) {
+        f->in[k] = rt_call_find_input(f->unit->call, raw_names[k]);
+        if (f->in[k] < 0)
+            continue;
+        done = check_width(w, f, f->in[k], widths[k], raw_names[k], entry->value->loc) && done;
+        rows = rows ? rows : rt_unit_input_dim(f->unit, f->in[k], 0);
+    }
+    const IrType *t = f->out < 0 ? NULL : rt_unit_output_type(f->unit, f->out);
+    if (!t || t->rank != 2 || !ir_dim_is_const(t->dims[1], &f->width) || !rows) {
+        diag_error(w->diag, entry->value->loc, E_recipe,
+                   "'%s' should make a row of numbers from each row of s, a, s2", f->unit->name);
+        return false;
+    }
+    f->batch = rows->max;
+    f->row_bytes = (size_t)f->width * ir_dtype_size(t->dtype);
+    return done;
+}
+
+// Makes the field of rows first .. first + n - 1.
+static void compute_field(RtExperience *e, RtFieldRows *f, int64_t first, int64_t n) {
+    const EnvFamily *family = e->family;
+    const double *const raw[] = {e->s, e->a, e->s2};
+    const int64_t widths[] = {family->obs_dim, family->action_dim, family->obs_dim};
+
+    rt_unit_reset(f->unit);
+    for (int64_t at = 0; at < n; at += f->batch) {
+        int64_t k = n - at < f->batch ? n - at : f->batch;
+        for (int i = 0; i < 3; i++) {
+            const IrDimVar *rows = rt_unit_input_dim(f->unit, f->in[i], 0);
+            if (rows)
+                rt_call_set_dim(f->unit->call, rows->name, k);
+            if (f->in[i] >= 0)
+                rt_call_put(f->unit->call, f->in[i], raw[i] + (first + at) * widths[i],
+                            k * widths[i]);
+        }
+        rt_unit_run(f->unit, 0, 0);
+        memcpy(f->rows + (size_t)(first + at) * f->row_bytes,
+               rt_call_output_data(f->unit->call, f->out), (size_t)k * f->row_bytes);
+    }
+}
+
+// ---- memory -------------------------------------------------------------------------------------
+
+static void *grow(void *old, size_t bytes) {
+    void *p = realloc(old, bytes ? bytes : 1);
+
+    if (!p)
+        arena_out_of_memory(bytes);
+    return p;
+}
+
+static void reserve(RtExperience *e, int64_t rows) {
+    size_t obs = (size_t)e->family->obs_dim, action = (size_t)e->family->action_dim;
+
+    if (rows <= e->cap)
+        return;
+    size_t cap = (size_t)(rows > 2 * e->cap ? rows : 2 * e->cap);
+    e->cap = (int64_t)cap;
+    e->s = grow(e->s, cap * obs * sizeof *e->s);
+    e->s2 = grow(e->s2, cap * obs * sizeof *e->s2);
+    e->a = grow(e->a, cap * action * sizeof *e->a);
+    e->r = grow(e->r, cap * sizeof *e->r);
+    for (int i = 0; i < e->n_fields; i++)
+        e->fields[i].rows = grow(e->fields[i].rows, cap * e->fields[i].row_bytes);
+}
+
+bool rt_experience_open(RtExperience *e, const RtRecipe *recipe, RtWorld *w, int64_t rows) {
+    bool done = true;
+
+    *e = (RtExperience){.family = recipe->family, .n_fields = recipe->n_fields};
+    e->fields = arena_array(&e->arena, RtFieldRows, e->n_fields);
+    for (int i = 0; i < e->n_fields; i++)
+        done = open_field(e, w, &e->fields[i], &recipe->fields[i]) && done;
+    if (done)
+        reserve(e, rows > 0 ? rows : 1);
+    return done;
+}
+
+void rt_experience_close(RtExperience *e) {
+    for (int i = 0; i < e->n_fields; i++)
+        free(e->fields[i].rows);
+    free(e->s);
+    free(e->s2);
+    free(e->a);
+    free(e->r);
+    for (int i = 0; i < e->n_tasks; i++)
+        for (int k = 0; k < e->tasks[i].n_lists; k++)
+            free(e->tasks[i].lists[k].items);
+    arena_free(&e->arena);
+    *e = (RtExperience){0};
+}
+
+void rt_experience_reset(RtExperience *e) {
+    for (int i = 0; i < e->n_tasks; i++)
+        for (int k = 0; k < e->tasks[i].n_lists; k++)
+            free(e->tasks[i].lists[k].items);
+    e->n_tasks = e->n_episodes = 0;
+    e->n = 0;
+}
+
+int rt_experience_add_task(RtExperience *e, const double *params) {
+    RtTaskRows t = {0};
+
+    memcpy(t.params, params, (size_t)e->family->task_dim * sizeof *params);
+    arena_push(&e->arena, e->tasks, e->n_tasks, e->cap_tasks, t);
+    return e->n_tasks - 1;
+}
+
+// The list of a label, made where it is missing.
+static RtRows *ensure_list(RtExperience *e, int task, const char *label) {
+    RtTaskRows *t = &e->tasks[task];
+
+    for (int i = 0; i < t->n_lists; i++) {
+        const char *has = t->lists[i].label;
+        if (label ? has && strcmp(has, label) == 0 : !has)
+            return &t->lists[i];
+    }
+    RtRows list = {.label = label};
+    arena_push(&e->arena, t->lists, t->n_lists, t->cap_lists, list);
+    return &t->lists[t->n_lists - 1];
+}
+
+static void put_rows(RtRows *list, int64_t first, int64_t n) {
+    if (list->n + n > list->cap) {
+        list->cap = 2 * (list->n + n);
+        list->items = grow(list->items, (size_t)list->cap * sizeof *list->items);
+    }
+    for (int64_t i = 0; i < n; i++)
+        list->items[list->n++] = first + i;
+}
+
+const RtRows *rt_experience_rows(const RtExperience *e, int task, const char *label) {
+    static const RtRows none = {0};
+    const RtTaskRows *t = &e->tasks[task];
+
+    for (int i = 0; i < t->n_lists; i++) {
+        const char *has = t->lists[i].label;
+        if (label ? has && strcmp(has, label) == 0 : !has)
+            return &t->lists[i];
+    }
+    return &none;
+}
+
+RtEpisode *rt_experience_add(RtExperience *e, const RtEpisode *episode, const RtEpisodeData *data) {
+    size_t obs = (size_t)e->family->obs_dim, action = (size_t)e->family->action_dim;
+    size_t n = (size_t)episode->n, first = (size_t)e->n;
+    RtEpisode ep = *episode;
+
+    reserve(e, e->n + episode->n);
+    memcpy(e->s + first * obs, data->s, n * obs * sizeof *e->s);
+    memcpy(e->s2 + first * obs, data->s + obs, n * obs * sizeof *e->s2);
+    memcpy(e->a + first * action, data->a, n * action * sizeof *e->a);
+    memcpy(e->r + first, data->r, n * sizeof *e->r);
+    e->n += episode->n;
+    for (int i = 0; i < e->n_fields; i++)
+        compute_field(e, &e->fields[i], (int64_t)first, episode->n);
+
+    ep.first = (int64_t)first;
+    ep.id = arena_strdup(&e->arena, episode->id);
+    ep.stage = arena_strdup(&e->arena, episode->stage);
+    ep.label = arena_strdup(&e->arena, episode->label);
+    ep.score = env_score(e->family, ep.start, data->r, ep.n);
+    ep.sum = 0;
+    for (size_t i = 0; i < n; i++)
+        ep.sum += data->r[i];
+    put_rows(ensure_list(e, ep.task, NULL), ep.first, ep.n);
+    put_rows(ensure_list(e, ep.task, ep.label), ep.first, ep.n);
+    arena_push(&e->arena, e->episodes, e->n_episodes, e->cap_episodes, ep);
+    return &e->episodes[e->n_episodes - 1];
+}
+
+void rt_experience_gather(const RtExperience *e, int field, const int64_t *rows, int64_t n,
+                          char *out) {
+    const RtFieldRows *f = &e->fields[field];
+
+    for (int64_t i = 0; i < n; i++)
+        memcpy(out + (size_t)i * f->row_bytes, f->rows + (size_t)rows[i] * f->row_bytes,
+               f->row_bytes);
+}
+
+// ---- choices ------------------------------------------------------------------------------------
+
+int64_t rt_pick(uint64_t key, uint64_t i, int64_t n) {
+    uint32_t bits = (uint32_t)(ir_random_mix(key + i * 0x9E3779B97F4A7C15u) >> 32);
+
+    return (int64_t)((uint64_t)bits * (uint64_t)n >> 32);
+}
+
+static void ensure_scratch(RtPicker *p, Arena *a, int64_t n) {
+    if (n <= p->cap)
+        return;
+    int64_t cap = 2 * n;
+    p->scratch = arena_array(a, int64_t, cap);
+    p->swapped = arena_array(a, int64_t, cap);
+    for (int64_t i = 0; i < cap; i++)
+        p->scratch[i] = i;
+    p->cap = cap;
+}
+
+void rt_pick_rows(RtPicker *p, Arena *a, uint64_t key, const int64_t *rows, int64_t n, int64_t k,
+                  int64_t *out) {
+    ensure_scratch(p, a, n);
+
+    // the first k steps of a shuffle, which are taken back afterwards
+    for (int64_t i = 0; i < k; i++) {
+        int64_t j = i + rt_pick(key, (uint64_t)i, n - i), t = p->scratch[i];
+        p->scratch[i] = p->scratch[j];
+        p->scratch[j] = t;
+        p->swapped[i] = j;
+        out[i] = rows[p->scratch[i]];
+    }
+    for (int64_t i = k - 1; i >= 0; i--) {
+        int64_t j = p->swapped[i], t = p->scratch[i];
+        p->scratch[i] = p->scratch[j];
+        p->scratch[j] = t;
+    }
+}

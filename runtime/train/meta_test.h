@@ -1,0 +1,44 @@
+// runtime/train/meta_test.h -- meta-testing on unseen tasks (paper, algorithm 2).
+//
+// For each task: its context is collected; further episodes measure the model; the stages of
+// `test.adapt` run on a copy of the state; the actor acts in a batch of episodes. Every random
+// choice is named by the test's key and the task's number, so tests repeat to the same bits.
+#ifndef RUNTIME_TRAIN_META_TEST_H
+#define RUNTIME_TRAIN_META_TEST_H
+
+#include "runtime/train/actor.h"
+
+typedef struct RtTester RtTester;
+
+typedef struct RtTestDef {
+    int64_t tasks, episodes;
+    const char *latent;                               // as RtTest
+    uint64_t key;                                     // of tasks and streams
+    const double *params;                             // of the one task that is tested; NULL: drawn
+    void (*show)(void *data, int task, double score); // after each task; or NULL
+    void *data;
+} RtTestDef;
+
+typedef struct RtTestResult {
+    int n;                    // tasks
+    const double *params;     // (n, task_dim)
+    const double *scores;     // (n) means over episodes, in the paper's unit
+    const double *mses, *kls; // (n) raw units, NAN where the model is not measured
+    double score, score_sd;   // mean and deviation (of the sample) over tasks
+    double mse, mse_sd, kl;
+    int64_t episodes; // real ones that the test took
+} RtTestResult;
+
+// Requests the programs that tests need.
+void rt_tester_ask(const RtRecipe *recipe, RtWorld *w);
+
+// A tester of `episodes` episodes a task, in the world of `scene`. NULL with errors in the world's
+// diag. The caller frees it with rt_tester_free().
+RtTester *rt_tester_new(RtScene *scene, int64_t episodes, Loc loc);
+void rt_tester_free(RtTester *t);
+
+// Tests the world's state, which stays as it is. An exit code. The result is valid until the next
+// run.
+int rt_tester_run(RtTester *t, RtScene *scene, const RtTestDef *def, RtTestResult *result);
+
+#endif

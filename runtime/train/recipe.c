@@ -1,0 +1,343 @@
+// runtime/train/recipe.c -- an experiment: what is bound, trained, tested and compared.
+//
+// The merged tree is read into a struct once, and everything in it is checked on the way: what
+// passes here can be built. What needs the models (inputs of programs, names in formulas) is
+// checked when they are read, before a run folder is made.
+#include "runtime/train/recipe.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ir/base/errors.h"
+#include "ir/base/exits.h"
+#include "runtime/record/safetensors.h"
+
+enum { MAX_ITERATIONS = 1000000, MAX_TEST = 100000 };
+
+// in the order that a resolved recipe has them
+const char *const rt_recipe_keys[] = {
+    "experiment", "system",      "env",    "profile",    "seed",
+    "iterations", "dtype",       "target", "bind",       "set",
+    "dims",       "transitions", "tasks",  "every_task", "every_iteration",
+    "log",        "checkpoints", "test",   "paper",      "departs",
+    "base",       "profiles",    NULL,
+};
+
+// ---- stages -------------------------------------------------------------------------------------
+
+static void read_stages(RtReader *r, const Yaml *map, const char *key, RtStages *out) {
+    const Yaml *y = rt_read_map(r, map, key);
+
+    out->items = arena_array(r->arena, RtStage *, y ? y->n : 0);
+    for (int i = 0; y && i < y->n; i++) {
+        RtStage *s = rt_stage_read(r, y->keys[i], y->key_locs[i], y->items[i]);
+        if (s)
+            out->items[out->n++] = s;
+    }
+}
+
+// A stage of the tests, which must collect.
+static RtStage *read_episodes(RtReader *r, const Yaml *test, const char *key, bool need) {
+    Loc loc;
+    const Yaml *y = yaml_find_loc(test, key, &loc);
+
+    if (!y && need)
+        rt_read_need(r, test, key, "test");
+    if (!y)
+        return NULL;
+    RtStage *s = rt_stage_read(r, key, loc, y);
+    if (s && s->verb != &rt_verb_collect) {
+        diag_error(r->diag, s->object_loc, E_recipe, "test.%s should collect episodes", key);
+        return NULL;
+    }
+    return s;
+}
+
+static RtStage *find_stage(const RtStages *list, const char *name) {
+    for (int i = 0; i < list->n; i++)
+        if (strcmp(list->items[i]->name, name) == 0)
+            return list->items[i];
+    return NULL;
+}
+
+RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name) {
+    RtStage *s = find_stage(&r->every_iteration, name);
+
+    return s ? s : find_stage(&r->every_task, name);
+}
+
+static void check_names(RtRecipe *r) {
+    for (int i = 0; i < r->every_iteration.n; i++) {
+        const RtStage *s = r->every_iteration.items[i];
+        if (find_stage(&r->every_task, s->name))
+            diag_error(&r->diag, s->loc, E_duplicate_name,
+                       "two stages are called '%s', one of every task", s->name);
+    }
+}
+
+int64_t rt_stages_transitions(const RtRecipe *r, const RtStages *s, const char *as) {
+    int64_t n = 0;
+
+    for (int i = 0; i < s->n; i++) {
+        const RtCollect *c = s->items[i]->def;
+        if (s->items[i]->verb == &rt_verb_collect && (!as || strcmp(c->as, as) == 0))
+            n += c->episodes * (c->steps ? c->steps : r->family->horizon);
+    }
+    return n;
+}
+
+static void check_stages(RtRecipe *r, const RtStages *list) {
+    for (int i = 0; i < list->n; i++)
+        list->items[i]->verb->check(list->items[i], r);
+}
+
+// Every stage against the rest of the recipe.
+static void check_all(RtRecipe *r) {
+    RtStage *const of_test[] = {r->test.context, r->test.model, r->test.act};
+
+    check_names(r);
+    check_stages(r, &r->every_task);
+    check_stages(r, &r->every_iteration);
+    check_stages(r, &r->test.adapt);
+    for (int i = 0; i < 3; i++)
+        if (of_test[i])
+            of_test[i]->verb->check(of_test[i], r);
+}
+
+// ---- pairs of names -----------------------------------------------------------------------------
+
+typedef struct Pairs {
+    LangPair *items;
+    int n, cap;
+} Pairs;
+
+// Takes the entries of `y` with `prefix` before their names; maps within are instances.
+static void take_pairs(RtReader *r, Pairs *out, const Yaml *y, const char *prefix,
+                       const char *what) {
+    for (int i = 0; y && i < y->n; i++) {
+        const Yaml *value = y->items[i];
+        const char *name = arena_printf(r->arena, "%s%s", prefix, y->keys[i]);
+
+        if (value->kind == YAML_MAP && !*prefix)
+            take_pairs(r, out, value, arena_printf(r->arena, "%s.", name), what);
+        else if (value->kind == YAML_SCALAR) {
+            LangPair p = {.name = name, .value = value->text, .loc = y->key_locs[i]};
+            arena_push(r->arena, out->items, out->n, out->cap, p);
+        } else
+            diag_error(r->diag, value->loc, E_recipe, "%s.%s is %s, and should be %s", what, name,
+                       yaml_kind_name(value),
+                       strcmp(what, "bind") == 0 ? "a module's path" : "a value");
+    }
+}
+
+static int read_pairs(RtReader *r, const Yaml *root, const char *key, const LangPair **out) {
+    Pairs pairs = {0};
+
+    take_pairs(r, &pairs, rt_read_map(r, root, key), "", key);
+    *out = pairs.items;
+    return pairs.n;
+}
+
+const LangPair *rt_recipe_need_instance(RtRecipe *r, const char *name, Loc loc) {
+    const char **names = arena_array(&r->arena, const char *, r->n_binds + 1);
+
+    for (int i = 0; i < r->n_binds; i++) {
+        names[i] = r->binds[i].name;
+        if (strcmp(names[i], name) == 0)
+            return &r->binds[i];
+    }
+    diag_error(&r->diag, loc, E_unknown_name, "nothing is bound as '%s'", name);
+    diag_did_you_mean(&r->diag, loc, name, names, r->n_binds);
+    return NULL;
+}
+
+// Settings and dims of instances that are not bound are mistakes.
+static void check_pairs(RtRecipe *r, const LangPair *pairs, int n, bool instance) {
+    for (int i = 0; i < n; i++) {
+        const char *dot = strchr(pairs[i].name, '.');
+        if (dot)
+            rt_recipe_need_instance(
+                r, arena_strndup(&r->arena, pairs[i].name, (size_t)(dot - pairs[i].name)),
+                pairs[i].loc);
+        else if (instance)
+            diag_error(&r->diag, pairs[i].loc, E_recipe,
+                       "set.%s should be a mapping of an instance's options and settings",
+                       pairs[i].name);
+    }
+}
+
+// ---- parts --------------------------------------------------------------------------------------
+
+static void read_family(RtRecipe *r, RtReader *in) {
+    const char **names = arena_array(in->arena, const char *, env_count());
+
+    rt_read_need(in, r->root, "env", "the recipe");
+    rt_read_text(in, r->root, "env", &r->env);
+    for (int i = 0; i < env_count(); i++)
+        names[i] = env_get(i)->name;
+    r->family = r->env ? env_find(r->env) : NULL;
+    if (r->env && !r->family) {
+        rt_read_refuse(in, r->root, "env", "is '%s', and no family of tasks is called so", r->env);
+        diag_did_you_mean(in->diag, yaml_find(r->root, "env")->loc, r->env, names, env_count());
+    }
+}
+
+static void read_test(RtRecipe *r, RtReader *in) {
+    static const char *const known[] = {"tasks",   "seed",  "latent", "context", "model",
+                                        "measure", "adapt", "act",    NULL};
+    static const char *const latents[] = {"own", "other", "zero", NULL};
+    RtTest *t = &r->test;
+
+    *t = (RtTest){.tasks = 50, .latent = "own"};
+    if (!rt_read_need(in, r->root, "test", "the recipe"))
+        return;
+    const Yaml *map = rt_read_map(in, r->root, "test");
+    if (!map)
+        return;
+    rt_read_keys(in, map, known, "test");
+    rt_read_int(in, map, "tasks", 1, MAX_TEST, &t->tasks);
+    rt_read_int(in, map, "seed", 0, INT64_MAX, &t->seed);
+    rt_read_word(in, map, "latent", latents, &t->latent);
+    t->context = read_episodes(in, map, "context", false);
+    t->model = read_episodes(in, map, "model", false);
+    t->act = read_episodes(in, map, "act", true);
+    rt_read_text(in, map, "measure", &t->measure);
+    if (t->measure)
+        t->measure_loc = yaml_find(map, "measure")->loc;
+    if (t->model && !t->measure)
+        rt_read_need(in, map, "measure", "test");
+    read_stages(in, map, "adapt", &t->adapt);
+}
+
+static void read_paper(RtRecipe *r, RtReader *in) {
+    static const char *const known[] = {"score", "mse", NULL};
+    const Yaml *map = rt_read_map(in, r->root, "paper");
+    RtEntry *departs;
+
+    r->paper_score = r->paper_mse = NAN;
+    if (map) {
+        rt_read_keys(in, map, known, "paper");
+        rt_read_real(in, map, "score", -1e300, 1e300, &r->paper_score);
+        rt_read_real(in, map, "mse", 0, 1e300, &r->paper_mse);
+    }
+    r->n_departs = rt_read_entries(in, r->root, "departs", false, &departs);
+    r->departs = arena_array(in->arena, const char *, r->n_departs);
+    for (int i = 0; i < r->n_departs; i++) {
+        const char *text = "";
+        rt_read_text(in, yaml_find(r->root, "departs"), departs[i].name, &text);
+        r->departs[i] = arena_printf(in->arena, "%s: %s", departs[i].name, text);
+    }
+}
+
+static void read_tasks(RtRecipe *r, RtReader *in) {
+    static const char *const known[] = {"iterations_each", NULL};
+    const Yaml *map = rt_read_map(in, r->root, "tasks");
+
+    r->iterations_each = 1;
+    if (map) {
+        rt_read_keys(in, map, known, "tasks");
+        rt_read_int(in, map, "iterations_each", 1, MAX_ITERATIONS, &r->iterations_each);
+    }
+}
+
+// `transitions: {x: task.input}`: functions of instances.
+static void read_fields(RtRecipe *r, RtReader *in) {
+    RtEntry *fields;
+
+    r->n_fields = rt_read_entries(in, r->root, "transitions", false, &fields);
+    for (int i = 0; i < r->n_fields; i++) {
+        const Yaml *y = fields[i].value;
+        if (y->kind != YAML_SCALAR || !strchr(y->text, '.'))
+            diag_error(in->diag, y->loc, E_recipe,
+                       "transitions.%s should be a function such as task.input", fields[i].name);
+    }
+    r->fields = fields;
+}
+
+static void read_root(RtRecipe *r, RtReader *in) {
+    static const char *const dtypes[] = {"f32", "f64", NULL};
+    static const char *const targets[] = {"cpu", "ref", "cuda", NULL};
+    const char *dtype = "f32";
+    RtEntry *log;
+
+    rt_read_keys(in, r->root, rt_recipe_keys, "the recipe");
+    read_family(r, in);
+    rt_read_need(in, r->root, "system", "the recipe");
+    rt_read_need(in, r->root, "bind", "the recipe");
+    rt_read_need(in, r->root, "iterations", "the recipe");
+    rt_read_text(in, r->root, "experiment", &r->experiment);
+    rt_read_text(in, r->root, "system", &r->system);
+    rt_read_text(in, r->root, "profile", &r->profile);
+    rt_read_int(in, r->root, "seed", 0, INT64_MAX, &r->seed);
+    rt_read_int(in, r->root, "iterations", 1, MAX_ITERATIONS, &r->iterations);
+    rt_read_int(in, r->root, "checkpoints", 1, MAX_ITERATIONS, &r->checkpoints);
+    rt_read_word(in, r->root, "dtype", dtypes, &dtype);
+    rt_read_word(in, r->root, "target", targets, &r->target);
+    r->real = strcmp(dtype, "f64") == 0 ? IR_F64 : IR_F32;
+
+    r->n_binds = read_pairs(in, r->root, "bind", &r->binds);
+    r->n_sets = read_pairs(in, r->root, "set", &r->sets);
+    r->n_dims = read_pairs(in, r->root, "dims", &r->dims);
+    check_pairs(r, r->sets, r->n_sets, true);
+    check_pairs(r, r->dims, r->n_dims, false);
+
+    read_tasks(r, in);
+    read_fields(r, in);
+    read_stages(in, r->root, "every_task", &r->every_task);
+    read_stages(in, r->root, "every_iteration", &r->every_iteration);
+    r->n_log = rt_read_entries(in, r->root, "log", true, &log);
+    r->log = log;
+    read_test(r, in);
+    read_paper(r, in);
+    if (r->family)
+        check_all(r);
+}
+
+int rt_recipe_code(const RtRecipe *r) {
+    for (int i = 0; i < r->diag.n; i++) {
+        const DiagMessage *m = &r->diag.messages[i];
+        if (!m->is_note && (!m->loc.file || strcmp(m->loc.file->path, RT_COMMAND_LINE) != 0))
+            return EXIT_BAD_INPUT;
+    }
+    return r->diag.n_errors ? EXIT_BAD_USAGE : EXIT_OK;
+}
+
+// The tree with its keys in the order of rt_recipe_keys, others behind.
+static Yaml *in_order(Arena *a, const Yaml *root) {
+    Yaml *y = NULL;
+
+    for (int i = 0; rt_recipe_keys[i]; i++) {
+        Loc loc;
+        Yaml *value = yaml_find_loc(root, rt_recipe_keys[i], &loc);
+        if (value)
+            y = rt_tree_merge(a, y, rt_tree_map(a, rt_recipe_keys[i], loc, value));
+    }
+    return rt_tree_merge(a, y, root);
+}
+
+int rt_recipe_open(RtRecipe *r, const RtRecipeDef *def) {
+    RtReader in = {&r->arena, &r->diag};
+    Buf text = {0};
+
+    *r = (RtRecipe){.experiment = "", .profile = "none", .target = "cpu", .checkpoints = 3};
+    if (!rt_recipe_load(r, def))
+        return rt_recipe_code(r);
+    r->root = in_order(&r->arena, r->root);
+    read_root(r, &in);
+    rt_tree_print(&text, r->root, NULL);
+    rt_hash(r->hash, buf_text(&text), text.len);
+    buf_free(&text);
+    return rt_recipe_code(r);
+}
+
+void rt_recipe_free(RtRecipe *r) {
+    arena_free(&r->origins.arena);
+    arena_free(&r->arena);
+    diag_free(&r->diag);
+    *r = (RtRecipe){0};
+}
+
+void rt_recipe_print(Buf *b, const RtRecipe *r) {
+    buf_printf(b, "# resolved recipe of a run: what each value is, and where it was said\n");
+    rt_tree_print(b, r->root, &r->origins);
+}

@@ -1,0 +1,95 @@
+// runtime/train/recipe.h -- an experiment: what is bound, trained, tested and compared.
+//
+// A recipe is YAML, laid together from layers: the files of its `base:` list in order, the file's
+// own keys, the chosen profile, what further files say above it, and KEY=VALUE of the command line.
+// Everything in it is checked before anything is created. docs/experiments.md describes the keys.
+#ifndef RUNTIME_TRAIN_RECIPE_H
+#define RUNTIME_TRAIN_RECIPE_H
+
+#include "envs/env.h"
+#include "ir/lang/lang.h"
+#include "runtime/train/read.h"
+#include "runtime/train/stage.h"
+#include "runtime/train/tree.h"
+
+// A list of stages, in the order they run.
+typedef struct RtStages {
+    int n;
+    RtStage **items;
+} RtStages;
+
+// How a policy and a model are tested on unseen tasks (paper, algorithm 2).
+typedef struct RtTest {
+    int64_t tasks;
+    int64_t seed;        // of the tasks and all streams: the same tests for every training seed
+    const char *latent;  // "own", "other" or "zero": whose task the actor's carry is made from
+    RtStage *context;    // episodes of each task that are its context
+    RtStage *model;      // further episodes, which the model is measured on; or NULL
+    const char *measure; // function that measures it: "dynamics.loss"
+    Loc measure_loc;
+    RtStages adapt; // on a copy of the state, before the actor acts
+    RtStage *act;
+} RtTest;
+
+typedef struct RtRecipe {
+    Arena arena;
+    Diag diag; // files of all places, and the errors
+    RtOrigins origins;
+    Yaml *root; // as merged
+
+    const char *experiment, *system, *env, *profile, *target;
+    const EnvFamily *family;
+    int64_t seed, iterations, iterations_each, checkpoints;
+    IrDtype real;
+
+    const LangPair *binds, *sets, *dims;
+    int n_binds, n_sets, n_dims;
+    const RtEntry *fields; // of a transition as programs see it: x: task.input
+    int n_fields;
+    RtStages every_task, every_iteration;
+    const RtEntry *log; // tags of the iteration's record: expressions over outputs
+    int n_log;
+    RtTest test;
+
+    double paper_score, paper_mse; // NAN where the paper has none
+    const char **departs;          // "model input: ..."
+    int n_departs;
+
+    char hash[33]; // of the resolved recipe, places aside
+} RtRecipe;
+
+// How a recipe is asked for.
+typedef struct RtRecipeDef {
+    const char *name;            // path, or name under models/experiments; NULL for "default"
+    const char *profile;         // NULL: what the recipe says
+    const char *const *settings; // KEY=VALUE
+    int n_settings;
+} RtRecipeDef;
+
+// Reads and checks a recipe. Errors are in r->diag; gives EXIT_OK, EXIT_BAD_USAGE where the command
+// line alone is wrong, or EXIT_BAD_INPUT. The caller frees it in any case.
+int rt_recipe_open(RtRecipe *r, const RtRecipeDef *def);
+void rt_recipe_free(RtRecipe *r);
+
+// The exit code of the errors so far.
+int rt_recipe_code(const RtRecipe *r);
+
+// Puts config.yaml: the resolved recipe, each value with its origin as a comment.
+void rt_recipe_print(Buf *b, const RtRecipe *r);
+
+// The stage called `name` among those of every task and iteration, or NULL.
+RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name);
+
+// Transitions that the stages of one list collect, with label `as` (NULL for all).
+int64_t rt_stages_transitions(const RtRecipe *r, const RtStages *s, const char *as);
+
+// The instance called `name` of `bind:`, or NULL with an error at `loc`.
+const LangPair *rt_recipe_need_instance(RtRecipe *r, const char *name, Loc loc);
+
+// Keys at the top of a recipe, ending in NULL.
+extern const char *const rt_recipe_keys[];
+
+// Reads the layers of a recipe into r->root (recipe_load.c). False with errors in r->diag.
+bool rt_recipe_load(RtRecipe *r, const RtRecipeDef *def);
+
+#endif

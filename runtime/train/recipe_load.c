@@ -1,0 +1,304 @@
+// runtime/train/recipe_load.c -- the layers of a recipe, laid upon each other.
+//
+// Reading a file gives three trees: what it and its bases say, what the chosen profile says, and
+// what was said above the file that the profile stands in. They are laid together last, so that a
+// profile changes the experiment it belongs to, and a file of one's own changes both.
+#include <string.h>
+#include <unistd.h>
+
+#include "ir/base/errors.h"
+#include "runtime/exec/roots.h"
+#include "runtime/train/recipe.h"
+
+enum { MAX_DEPTH = 16 };
+
+typedef struct Layers {
+    Yaml *tree, *profile, *above;
+    bool has_profile;
+} Layers;
+
+typedef struct Loader {
+    RtRecipe *recipe;
+    Arena *arena;
+    Diag *diag;
+    const char *const *roots;
+    int n_roots;
+    const char *profile; // that is wanted, or NULL
+    const char *open[MAX_DEPTH];
+    int n_open;
+    const char **profiles; // names of all profiles met
+    int n_profiles, cap_profiles;
+} Loader;
+
+static const char *with_suffix(Loader *l, const char *folder, const char *name) {
+    size_t len = strlen(name);
+    bool has = len > 5 && strcmp(name + len - 5, ".yaml") == 0;
+
+    return arena_printf(l->arena, "%s%s%s%s", folder, *folder ? "/" : "", name, has ? "" : ".yaml");
+}
+
+// The file that `name` means: a path; beside `beside`; under the models folders, or their
+// experiments.
+static const char *find_file(Loader *l, const char *name, const char *beside) {
+    const char *path = with_suffix(l, "", name);
+    const char *slash = beside ? strrchr(beside, '/') : NULL;
+
+    if (slash)
+        path = with_suffix(l, arena_strndup(l->arena, beside, (size_t)(slash - beside)), name);
+    if (access(path, R_OK) == 0)
+        return path;
+    for (int i = 0; i < l->n_roots && name[0] != '/'; i++) {
+        path = with_suffix(l, l->roots[i], name);
+        if (access(path, R_OK) == 0)
+            return path;
+        path = with_suffix(l, arena_printf(l->arena, "%s/experiments", l->roots[i]), name);
+        if (access(path, R_OK) == 0)
+            return path;
+    }
+    return NULL;
+}
+
+static Yaml *without(Loader *l, const Yaml *map, const char *key) {
+    static const char null[] = "null";
+    Yaml *removal = arena_new(l->arena, Yaml);
+
+    *removal = (Yaml){.kind = YAML_NULL, .text = null};
+    return rt_tree_merge(l->arena, map, rt_tree_map(l->arena, key, map->loc, removal));
+}
+
+// The tree of the wanted profile, its places in a file of its own so that they tell.
+static Yaml *take_profile(Loader *l, const Yaml *file) {
+    const Yaml *profiles = yaml_find(file, "profiles");
+    RtOrigins *o = &l->recipe->origins;
+
+    if (profiles && profiles->kind != YAML_MAP) {
+        diag_error(l->diag, profiles->loc, E_recipe, "profiles should be a mapping of profiles");
+        return NULL;
+    }
+    for (int i = 0; profiles && i < profiles->n; i++)
+        arena_push(l->arena, l->profiles, l->n_profiles, l->cap_profiles, profiles->keys[i]);
+    const Yaml *y = l->profile ? yaml_find(profiles, l->profile) : NULL;
+    if (!y)
+        return NULL;
+    if (y->kind != YAML_MAP) {
+        diag_error(l->diag, y->loc, E_recipe, "the profile '%s' should be a mapping", l->profile);
+        return NULL;
+    }
+    const DiagFile *from = y->loc.file;
+    const DiagFile *copy = diag_add_file(l->diag, from->path, from->text, from->len);
+    arena_push(&o->arena, o->profile_files, o->n, o->cap, copy);
+    return rt_tree_move(l->arena, y, copy, 0);
+}
+
+static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out);
+
+static bool read_bases(Loader *l, const char *path, const Yaml *file, Layers *out) {
+    RtReader r = {l->arena, l->diag};
+    const char **names;
+    Loc *locs;
+    int n = rt_read_texts(&r, file, "base", &names, &locs);
+    bool done = true;
+
+    for (int i = 0; i < n; i++) {
+        const char *base = *names[i] ? find_file(l, names[i], path) : NULL;
+        Layers b = {0};
+
+        if (*names[i] && !base)
+            diag_error(l->diag, locs[i], E_file, "there is no recipe '%s'", names[i]);
+        done = base && read_layers(l, base, locs[i], &b) && done;
+        out->tree = rt_tree_merge(l->arena, out->tree, b.tree);
+        out->profile = rt_tree_merge(l->arena, out->profile, b.profile);
+        out->above = rt_tree_merge(l->arena, out->above, b.above);
+        out->has_profile |= b.has_profile;
+    }
+    return done;
+}
+
+static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out) {
+    for (int i = 0; i < l->n_open; i++)
+        if (strcmp(l->open[i], path) == 0) {
+            diag_error(l->diag, asked, E_cycle, "the recipe '%s' is a base of itself", path);
+            return false;
+        }
+    if (l->n_open == MAX_DEPTH) {
+        diag_error(l->diag, asked, E_limit, "recipes stand on more than %d others", MAX_DEPTH);
+        return false;
+    }
+    l->open[l->n_open++] = path;
+
+    Yaml *file = yaml_read_file(l->arena, l->diag, rt_short_path(l->arena, path));
+    bool done = file != NULL;
+    if (file && file->kind != YAML_MAP) {
+        diag_error(l->diag, file->loc, E_wrong_kind, "a recipe should be a mapping, not %s",
+                   yaml_kind_name(file));
+        done = false;
+    }
+    if (done) {
+        done = read_bases(l, path, file, out);
+        Yaml *profile = take_profile(l, file);
+        Yaml *own = without(l, without(l, file, "base"), "profiles");
+
+        // a file that gives the profile stands below it, with all that came before
+        if (profile) {
+            out->tree = rt_tree_merge(l->arena, out->tree, out->above);
+            out->tree = rt_tree_merge(l->arena, out->tree, own);
+            out->profile = rt_tree_merge(l->arena, out->profile, profile);
+            out->above = NULL;
+            out->has_profile = true;
+        } else if (out->has_profile)
+            out->above = rt_tree_merge(l->arena, out->above, own);
+        else
+            out->tree = rt_tree_merge(l->arena, out->tree, own);
+    }
+    l->n_open--;
+    return done;
+}
+
+// ---- the command line ---------------------------------------------------------------------------
+
+static const char *const lists[] = {"every_task", "every_iteration"};
+
+static void add_name(Loader *l, const char ***names, int *n, int *cap, const char *name) {
+    arena_push(l->arena, *names, *n, *cap, name);
+}
+
+// Where the first word of a key belongs: "" for the top, "every_iteration" for a stage, "set" for
+// an instance; NULL where nothing is called so.
+static const char *place_of(Loader *l, const Yaml *root, const char *word, const char ***names,
+                            int *n) {
+    int cap = 0;
+
+    for (int i = 0; rt_recipe_keys[i]; i++) {
+        if (strcmp(rt_recipe_keys[i], word) == 0)
+            return "";
+        add_name(l, names, n, &cap, rt_recipe_keys[i]);
+    }
+    for (int k = 0; k < 3; k++) {
+        const char *list = k < 2 ? lists[k] : "bind";
+        const Yaml *map = yaml_find(root, list);
+        for (int i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
+            if (strcmp(map->keys[i], word) == 0)
+                return k < 2 ? list : "set";
+            add_name(l, names, n, &cap, map->keys[i]);
+        }
+    }
+    return NULL;
+}
+
+// The value that stands from byte `from` of `text`, as YAML; its places are those of the argument.
+static Yaml *read_value(Loader *l, const DiagFile *file, const char *text, size_t from) {
+    const char *value = text + from;
+
+    if (!*value) {
+        diag_error(l->diag, (Loc){file, 1, (int)from + 1}, E_recipe, "a value is missing");
+        return NULL;
+    }
+    if (strcmp(value, "null") == 0 || strcmp(value, "~") == 0) {
+        Yaml *none = arena_new(l->arena, Yaml);
+        *none = (Yaml){.kind = YAML_NULL, .loc = {file, 1, (int)from + 1}, .text = value};
+        return none;
+    }
+    Yaml *y = yaml_read_text(l->arena, l->diag, RT_COMMAND_LINE, value, strlen(value));
+    return y ? rt_tree_move(l->arena, y, file, (int)from) : NULL;
+}
+
+// Lays KEY=VALUE upon the tree.
+static void apply_setting(Loader *l, Yaml **root, const char *text) {
+    const DiagFile *file = diag_add_file(l->diag, RT_COMMAND_LINE, text, strlen(text));
+    size_t len = strcspn(text, "=");
+    Loc at = {file, 1, 1};
+    const char *names_of[32], **names = NULL;
+    int n_words = 0, n_names = 0;
+
+    if (text[len] != '=' || len == 0) {
+        diag_error(l->diag, at, E_recipe, "'%s' is not KEY=VALUE", text);
+        return;
+    }
+    char *key = arena_strndup(l->arena, text, len);
+    for (char *word = key; word; n_words++) {
+        char *dot = strchr(word, '.');
+        if (dot)
+            *dot = '\0';
+        if (!*word || n_words == 31) {
+            diag_error(l->diag, at, E_recipe, "'%.*s' is no key of a recipe", (int)len, text);
+            return;
+        }
+        names_of[n_words] = word;
+        word = dot ? dot + 1 : NULL;
+    }
+    const char *place = place_of(l, *root, names_of[0], &names, &n_names);
+    if (!place) {
+        diag_error(l->diag, at, E_unknown_key, "the recipe has no key '%s'", names_of[0]);
+        diag_did_you_mean(l->diag, at, names_of[0], names, n_names);
+        return;
+    }
+
+    Yaml *value = read_value(l, file, text, len + 1);
+    if (!value)
+        return;
+    for (int i = n_words - 1; i >= 0; i--) {
+        Loc loc = {file, 1, 1 + (int)(names_of[i] - key)};
+        value = rt_tree_map(l->arena, names_of[i], loc, value);
+    }
+    if (*place)
+        value = rt_tree_map(l->arena, place, at, value);
+    *root = rt_tree_merge(l->arena, *root, value);
+}
+
+// ---- all of it ----------------------------------------------------------------------------------
+
+// Reads all files. With a profile in them, twice: the first time tells its name.
+static Yaml *read_all(Loader *l, const char *path, const char *profile) {
+    Layers layers = {0};
+
+    l->profile = profile;
+    l->n_profiles = 0;
+    if (!read_layers(l, path, (Loc){0}, &layers))
+        return NULL;
+    const Yaml *said = yaml_find(layers.tree, "profile");
+    if (yaml_find(layers.above, "profile"))
+        said = yaml_find(layers.above, "profile");
+    if (!profile && said && said->kind == YAML_SCALAR && l->n_profiles > 0) {
+        const char *name = arena_strdup(l->arena, said->text);
+        return read_all(l, path, name);
+    }
+
+    Loc at = said ? said->loc : (Loc){0};
+    if (profile && !layers.has_profile) {
+        const bool own = said && strcmp(said->text, profile) == 0;
+        if (!own) {
+            const char *text = arena_printf(l->arena, "profile=%s", profile);
+            at = (Loc){diag_add_file(l->diag, RT_COMMAND_LINE, text, strlen(text)), 1, 9};
+        }
+        diag_error(l->diag, at, E_recipe, "the recipe has no profile '%s'", profile);
+        diag_did_you_mean(l->diag, at, profile, l->profiles, l->n_profiles);
+    }
+    l->recipe->origins.profile = profile;
+    Yaml *root = rt_tree_merge(l->arena, layers.tree, layers.profile);
+    return rt_tree_merge(l->arena, root, layers.above);
+}
+
+bool rt_recipe_load(RtRecipe *r, const RtRecipeDef *def) {
+    Loader l = {.recipe = r, .arena = &r->arena, .diag = &r->diag};
+    const char *name = def->name ? def->name : "default";
+
+    l.n_roots = rt_model_roots(&l.roots);
+    const char *path = find_file(&l, name, NULL), *profile = def->profile;
+    for (int i = 0; i < def->n_settings; i++)
+        if (strncmp(def->settings[i], "profile=", 8) == 0)
+            profile = def->settings[i] + 8;
+    if (!path) {
+        const DiagFile *file = diag_add_file(&r->diag, RT_COMMAND_LINE, name, strlen(name));
+        diag_error(&r->diag, (Loc){file, 1, 1}, E_file,
+                   "there is no recipe '%s', as a path or under models/experiments", name);
+        return false;
+    }
+    r->root = read_all(&l, path, profile);
+    if (!r->root)
+        return false;
+    if (profile)
+        apply_setting(&l, &r->root, arena_printf(l.arena, "profile=%s", profile));
+    for (int i = 0; i < def->n_settings; i++)
+        apply_setting(&l, &r->root, def->settings[i]);
+    return r->diag.n_errors == 0;
+}

@@ -1,0 +1,555 @@
+// tools/gssm-run.c -- the runtime: meta-training, meta-testing, and what came of them.
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "envs/env_random.h"
+#include "ir/base/exits.h"
+#include "runtime/record/table.h"
+#include "runtime/train/listing.h"
+#include "tools/options.h"
+
+enum { MAX_THREADS = 256, MAX_SEEDS = 10000 };
+
+// When the process began; set once by main().
+static double process_start;
+
+static int say(const OptCommand *self, int code, const char *why) {
+    if (why[0])
+        fprintf(stderr, "gssm-run %s: %s\n", self->name, why);
+    return code;
+}
+
+static int tell_recipe(const RtRecipe *recipe, int code) {
+    diag_print(&recipe->diag, stderr, opt_color(STDERR_FILENO));
+    return code;
+}
+
+static void put_out(Buf *b) {
+    fwrite(buf_text(b), 1, b->len, stdout);
+    fflush(stdout);
+    buf_free(b);
+}
+
+// ---- train --------------------------------------------------------------------------------------
+
+typedef struct TrainOptions {
+    const char *system, *env, *profile, *seeds, *from, *target, *runs;
+    OptList sweep;
+    int64_t seed, threads;
+    bool dry_run, quiet;
+} TrainOptions;
+
+// One training: a recipe with its settings.
+static int train_one(const OptCommand *self, const TrainOptions *o, const RtRecipeDef *def) {
+    char why[1024] = "";
+    RtRecipe recipe;
+    RtWorld world = {0};
+    RtDriver driver = {0};
+
+    int code = rt_recipe_open(&recipe, def);
+    if (code == EXIT_OK)
+        code = rt_world_open(&world, &recipe, (int)o->threads, why, sizeof why);
+    if (code == EXIT_OK) {
+        rt_driver_ask(&recipe, &world);
+        code = rt_recipe_code(&recipe);
+    }
+    if (code == EXIT_OK)
+        code = rt_world_build(&world, why, sizeof why);
+    if (code == EXIT_OK)
+        code = rt_driver_open(&driver, &recipe, &world, why, sizeof why);
+    driver.process_start = process_start;
+
+    if (code == EXIT_OK && o->dry_run) {
+        Buf plan = {0};
+        rt_recipe_print(&plan, &recipe);
+        rt_put_plan(&plan, &driver);
+        put_out(&plan);
+    } else if (code == EXIT_OK) {
+        rt_stop_install();
+        code = rt_driver_create(&driver, o->runs, o->from);
+        if (code == EXIT_OK) {
+            printf("%s\n", driver.run.dir);
+            fflush(stdout);
+            code = rt_driver_train(&driver, o->quiet);
+        }
+    }
+    tell_recipe(&recipe, code);
+    rt_driver_close(&driver);
+    rt_world_close(&world);
+    rt_recipe_free(&recipe);
+    return say(self, code, why);
+}
+
+// Settings of the trainings that the command line asks for, one list each.
+typedef struct Plan {
+    Arena arena;
+    const char ***settings;
+    int *n;
+    int n_runs;
+} Plan;
+
+static void plan_add(Plan *p, const char *setting) {
+    for (int i = 0; i < p->n_runs; i++) {
+        p->settings[i] = arena_grow(&p->arena, p->settings[i], (size_t)p->n[i], (size_t)p->n[i] + 1,
+                                    sizeof **p->settings);
+        p->settings[i][p->n[i]++] = setting;
+    }
+}
+
+// Every run becomes `n` runs, with one of the settings each.
+static void plan_multiply(Plan *p, const char *const *settings, int n) {
+    Plan q = {.arena = p->arena, .n_runs = p->n_runs * n};
+
+    q.settings = arena_array(&q.arena, const char **, q.n_runs);
+    q.n = arena_array(&q.arena, int, q.n_runs);
+    for (int i = 0; i < q.n_runs; i++) {
+        int from = i / n;
+        q.n[i] = p->n[from] + 1;
+        q.settings[i] = arena_grow(&q.arena, p->settings[from], (size_t)p->n[from], (size_t)q.n[i],
+                                   sizeof **q.settings);
+        q.settings[i][q.n[i] - 1] = settings[i % n];
+    }
+    *p = q;
+}
+
+// KEY=a,b,c as settings KEY=a, KEY=b, KEY=c.
+static bool plan_sweep(Plan *p, const char *text) {
+    size_t key = strcspn(text, "=");
+    const char **settings = NULL;
+    int n = 0, cap = 0;
+
+    if (!text[key] || !key)
+        return false;
+    for (const char *s = text + key + 1; *s;) {
+        size_t len = strcspn(s, ",");
+        const char *one = arena_printf(&p->arena, "%.*s=%.*s", (int)key, text, (int)len, s);
+        arena_push(&p->arena, settings, n, cap, one);
+        s += len + (s[len] == ',');
+    }
+    if (n > 0)
+        plan_multiply(p, settings, n);
+    return n > 0;
+}
+
+// Seeds as "3", "0..4" or "1,5,7".
+static bool plan_seeds(Plan *p, const char *text) {
+    char *end;
+    const char *dots = strstr(text, "..");
+
+    if (!dots)
+        return strspn(text, "0123456789,") == strlen(text) &&
+               plan_sweep(p, arena_printf(&p->arena, "seed=%s", text));
+    long long first = strtoll(text, &end, 10), last = strtoll(dots + 2, NULL, 10);
+    if (end != dots || strspn(dots + 2, "0123456789") != strlen(dots + 2) || !dots[2] ||
+        first < 0 || last < first || last - first >= MAX_SEEDS)
+        return false;
+    int n = (int)(last - first) + 1;
+    const char **settings = arena_array(&p->arena, const char *, n);
+    for (int i = 0; i < n; i++)
+        settings[i] = arena_printf(&p->arena, "seed=%lld", first + i);
+    plan_multiply(p, settings, n);
+    return true;
+}
+
+// The names of recipes that --system and --env mean: {env}/{system} for all pairs.
+static int list_cells(Arena *a, const char *systems, const char *envs, const char ***names) {
+    int n = 0, cap = 0;
+
+    for (const char *e = envs; *e;) {
+        size_t env = strcspn(e, ",");
+        for (const char *s = systems; *s;) {
+            size_t system = strcspn(s, ",");
+            const char *name = arena_printf(a, "%.*s/%.*s", (int)env, e, (int)system, s);
+            arena_push(a, *names, n, cap, name);
+            s += system + (s[system] == ',');
+        }
+        e += env + (e[env] == ',');
+    }
+    return n;
+}
+
+static int train_all(const OptCommand *self, const TrainOptions *o, const OptRest *rest) {
+    Plan p = {.n_runs = 1};
+    const char *name = NULL, **cells = NULL;
+    int n_cells = 1, code = EXIT_OK;
+
+    p.settings = arena_array(&p.arena, const char **, 1);
+    p.n = arena_array(&p.arena, int, 1);
+    for (int i = 0; i < rest->n; i++) {
+        const char *s = rest->items[i], *equals = strchr(s, '='), *slash = strchr(s, '/');
+        if (equals && !(slash && slash < equals))
+            plan_add(&p, s);
+        else if (name)
+            return opt_refuse(self, "'%s' is a second recipe, after '%s'", s, name);
+        else
+            name = s;
+    }
+    if (o->target)
+        plan_add(&p, arena_printf(&p.arena, "target=%s", o->target));
+    if (o->seed >= 0)
+        plan_add(&p, arena_printf(&p.arena, "seed=%" PRId64, o->seed));
+    if (o->seeds && !plan_seeds(&p, o->seeds))
+        return opt_refuse(self, "--seeds is '%s', and should be as 0..4 or 0,1,2", o->seeds);
+    for (int i = 0; i < o->sweep.n; i++)
+        if (!plan_sweep(&p, o->sweep.items[i]))
+            return opt_refuse(self, "--sweep is '%s', and should be as KEY=a,b", o->sweep.items[i]);
+    if (o->system || o->env) {
+        if (name || o->from)
+            return opt_refuse(self, "--system and --env name recipes, and '%s' is one already",
+                              name ? name : o->from);
+        n_cells = list_cells(&p.arena, o->system ? o->system : "gssm", o->env ? o->env : "cartpole",
+                             &cells);
+    }
+    if (o->from && name)
+        return opt_refuse(self, "--from takes its run's recipe; '%s' is a second one", name);
+    if (o->from)
+        name = arena_printf(&p.arena, "%s/config.yaml", o->from);
+
+    for (int k = 0; k < n_cells && code == EXIT_OK; k++)
+        for (int i = 0; i < p.n_runs && code == EXIT_OK; i++) {
+            RtRecipeDef def = {.name = cells ? cells[k] : name,
+                               .profile = o->profile,
+                               .settings = p.settings[i],
+                               .n_settings = p.n[i]};
+            code = train_one(self, o, &def);
+        }
+    arena_free(&p.arena);
+    return code;
+}
+
+static int command_train(const OptCommand *self, int argc, char **argv) {
+    TrainOptions o = {.seed = -1, .runs = "runs"};
+    OptRest rest = {0};
+    // clang-format off
+    const Opt table[] = {
+        {"system", 0, OPT_TEXT, &o.system, "NAME,...", "systems whose recipes are trained (gssm)", 0, 0},
+        {"env", 0, OPT_TEXT, &o.env, "NAME,...", "families of tasks whose recipes are trained (cartpole)", 0, 0},
+        {"profile", 0, OPT_TEXT, &o.profile, "quick|paper|best", "a profile of the recipe (the recipe says)", 0, 0},
+        {"seed", 0, OPT_INT, &o.seed, "N", "of all random numbers (the recipe says)", 0, INT64_MAX},
+        {"seeds", 0, OPT_TEXT, &o.seeds, "A..B", "one run for each seed, one after another", 0, 0},
+        {"sweep", 0, OPT_LIST, &o.sweep, "KEY=a,b", "one run for each value; several of them multiply", 0, 0},
+        {"dry-run", 0, OPT_FLAG, &o.dry_run, NULL, "show the resolved recipe and what it takes; train nothing", 0, 0},
+        {"from", 0, OPT_TEXT, &o.from, "RUN", "go on from the newest checkpoint of a run, in a new run", 0, 0},
+        {"threads", 0, OPT_INT, &o.threads, "N", "worker threads (all cores this process may use)", 1, MAX_THREADS},
+        {"target", 0, OPT_CHOICE, &o.target, "cpu|ref|cuda", "back end (cpu)", 0, 0},
+        {"runs", 0, OPT_TEXT, &o.runs, "DIR", "folder of runs (runs)", 0, 0},
+        {"quiet", 'q', OPT_FLAG, &o.quiet, NULL, "show no progress", 0, 0},
+    };
+    // clang-format on
+    int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
+
+    return code == OPT_GO_ON ? train_all(self, &o, &rest) : code;
+}
+
+// ---- resume -------------------------------------------------------------------------------------
+
+// Opens the recipe of a run folder, after a look whether it is one.
+static int open_run_recipe(RtRecipe *recipe, Arena *a, const char *dir, const char **settings,
+                           int n, char *why, size_t why_size) {
+    RtRun run;
+    int code = rt_run_open(&run, dir, false, why, why_size);
+
+    *recipe = (RtRecipe){0};
+    if (code != EXIT_OK)
+        return code;
+    rt_run_close(&run);
+    return rt_recipe_open(recipe, &(RtRecipeDef){.name = arena_printf(a, "%s/config.yaml", dir),
+                                                 .settings = settings,
+                                                 .n_settings = n});
+}
+
+static int resume(const OptCommand *self, const char *dir, int threads, bool quiet) {
+    char why[1024] = "";
+    Arena a = {0};
+    RtRecipe recipe;
+    RtWorld world = {0};
+    RtDriver driver = {0};
+
+    int code = open_run_recipe(&recipe, &a, dir, NULL, 0, why, sizeof why);
+    if (code == EXIT_OK)
+        code = rt_world_open(&world, &recipe, threads, why, sizeof why);
+    if (code == EXIT_OK) {
+        rt_driver_ask(&recipe, &world);
+        code = rt_recipe_code(&recipe);
+    }
+    if (code == EXIT_OK)
+        code = rt_world_build(&world, why, sizeof why);
+    if (code == EXIT_OK)
+        code = rt_driver_open(&driver, &recipe, &world, why, sizeof why);
+    driver.process_start = process_start;
+    if (code == EXIT_OK) {
+        rt_stop_install();
+        code = rt_driver_resume(&driver, dir);
+    }
+    if (code == EXIT_OK) {
+        printf("%s\n", dir);
+        fflush(stdout);
+        if (driver.iteration >= recipe.iterations && !quiet)
+            fprintf(stderr,
+                    "all %" PRId64 " iterations are done; to go further: gssm-run train --from=%s "
+                    "iterations=%" PRId64 "\n",
+                    driver.iteration, dir, 2 * driver.iteration);
+        code = rt_driver_train(&driver, quiet);
+    }
+    tell_recipe(&recipe, code);
+    rt_driver_close(&driver);
+    rt_world_close(&world);
+    rt_recipe_free(&recipe);
+    arena_free(&a);
+    return say(self, code, why);
+}
+
+static int command_resume(const OptCommand *self, int argc, char **argv) {
+    int64_t threads = 0;
+    bool quiet = false;
+    const Opt table[] = {
+        {"threads", 0, OPT_INT, &threads, "N", "worker threads (all cores this process may use)", 1,
+         MAX_THREADS},
+        {"quiet", 'q', OPT_FLAG, &quiet, NULL, "show no progress", 0, 0},
+    };
+    OptRest rest = {.least = 1, .most = 1};
+    int code = opt_parse(self, table, 2, argc, argv, &rest);
+
+    return code == OPT_GO_ON ? resume(self, rest.items[0], (int)threads, quiet) : code;
+}
+
+// ---- test ---------------------------------------------------------------------------------------
+
+typedef struct TestOptions {
+    const char *dir, *latent, *task;
+    int64_t tasks, episodes, threads;
+    bool quiet, json;
+} TestOptions;
+
+static void show_task(void *data, int task, double score) {
+    const RtTestDef *def = data;
+
+    if (task % 10 == 9 || task + 1 == def->tasks)
+        fprintf(stderr, "task %d of %" PRId64 ": %.4f\n", task + 1, def->tasks, score);
+}
+
+// Writes the result into the run folder.
+static int write_result(const TestOptions *o, const RtRecipe *r, const RtTestResult *t,
+                        int64_t episodes, char *why, size_t why_size) {
+    const char *latent = r->test.latent;
+    Arena a = {0};
+    RtEval e = {.row = rt_row(), .latent = latent, .n_tasks = t->n, .by_hand = o->task != NULL};
+
+    e.row.system = r->system;
+    e.row.env = r->env;
+    e.row.profile = r->profile;
+    e.row.seed = r->seed;
+    e.row.score = t->score;
+    e.row.score_sd_tasks = t->score_sd;
+    e.row.mse = t->mse;
+    e.row.mse_sd = t->mse_sd;
+    e.row.kl = t->kl;
+    e.row.paper_score = r->paper_score;
+    e.row.paper_mse = r->paper_mse;
+    e.row.real_episodes = (double)episodes;
+    e.row.seconds = rt_training_seconds(o->dir);
+    e.row.departs = r->departs;
+    e.row.n_departs = r->n_departs;
+    e.task_scores = t->scores;
+    e.task_mses = t->mses;
+    const char *name = arena_printf(&a, "%s_%s", o->task ? "task" : "test", latent);
+    bool done = rt_eval_write(o->dir, name, &e, why, why_size);
+    arena_free(&a);
+    return done ? EXIT_OK : EXIT_IO;
+}
+
+static int test(const OptCommand *self, const TestOptions *o) {
+    char why[1024] = "";
+    Arena a = {0};
+    const char *settings[3];
+    int n = 0;
+    RtRecipe recipe;
+    RtWorld world = {0};
+    RtVars vars = {0};
+    RtTester *tester = NULL;
+    double params[ENV_TASK_MAX], start = rt_now();
+    int64_t episodes = 0, iteration = 0;
+
+    if (o->tasks > 0)
+        settings[n++] = arena_printf(&a, "test.tasks=%" PRId64, o->tasks);
+    if (o->episodes > 0)
+        settings[n++] = arena_printf(&a, "test.act.episodes=%" PRId64, o->episodes);
+    if (o->latent)
+        settings[n++] = arena_printf(&a, "test.latent=%s", o->latent);
+    int code = open_run_recipe(&recipe, &a, o->dir, settings, n, why, sizeof why);
+    if (code == EXIT_OK && o->task &&
+        !env_parse_task(recipe.family, o->task, params, why, sizeof why))
+        code = EXIT_BAD_USAGE;
+    if (code == EXIT_OK)
+        code = rt_world_open(&world, &recipe, (int)o->threads, why, sizeof why);
+    if (code == EXIT_OK) {
+        rt_experience_ask(&recipe, &world);
+        rt_tester_ask(&recipe, &world);
+        code = rt_recipe_code(&recipe);
+    }
+    if (code == EXIT_OK)
+        code = rt_world_build(&world, why, sizeof why);
+    if (code == EXIT_OK)
+        code = rt_load_state(world.state, o->dir, &episodes, &iteration, why, sizeof why);
+
+    RtScene scene = {
+        .recipe = &recipe, .world = &world, .vars = &vars, .why = why, .why_size = sizeof why};
+    const RtCollect *act = code == EXIT_OK ? recipe.test.act->def : NULL;
+    if (code == EXIT_OK) {
+        rt_stop_install();
+        rt_scene_open(&scene);
+        tester = rt_tester_new(&scene, act->episodes, recipe.test.act->loc);
+        code = tester ? EXIT_OK : rt_recipe_code(&recipe);
+    }
+    if (code == EXIT_OK) {
+        RtTestDef def = {.tasks = o->task ? 1 : recipe.test.tasks,
+                         .episodes = act->episodes,
+                         .latent = recipe.test.latent,
+                         .key = (uint64_t)recipe.test.seed,
+                         .params = o->task ? params : NULL,
+                         .show = o->quiet ? NULL : show_task};
+        RtTestResult result;
+        Buf b = {0};
+        def.data = &def;
+        code = rt_tester_run(tester, &scene, &def, &result);
+        if (code == EXIT_OK) {
+            rt_put_test(&b, &recipe, &result, recipe.test.latent, rt_now() - start, o->json);
+            put_out(&b);
+            code = write_result(o, &recipe, &result, episodes, why, sizeof why);
+        }
+    }
+    if (iteration < recipe.iterations && code == EXIT_OK)
+        fprintf(stderr, "note: training has done %" PRId64 " of %" PRId64 " iterations\n",
+                iteration, recipe.iterations);
+    tell_recipe(&recipe, code);
+    rt_tester_free(tester);
+    rt_vars_free(&vars);
+    rt_world_close(&world);
+    rt_recipe_free(&recipe);
+    arena_free(&a);
+    return say(self, code, code == EXIT_STOPPED ? "stopped" : why);
+}
+
+static int command_test(const OptCommand *self, int argc, char **argv) {
+    TestOptions o = {0};
+    // clang-format off
+    const Opt table[] = {
+        {"tasks", 0, OPT_INT, &o.tasks, "N", "unseen tasks (the recipe says)", 1, 100000},
+        {"episodes", 0, OPT_INT, &o.episodes, "N", "episodes of each task (the recipe says)", 1, 100000},
+        {"latent", 0, OPT_CHOICE, &o.latent, "own|other|zero", "whose task the policy believes to be in (own)", 0, 0},
+        {"task", 0, OPT_TEXT, &o.task, "NAME=X,...", "one task given by hand", 0, 0},
+        {"threads", 0, OPT_INT, &o.threads, "N", "worker threads (all cores this process may use)", 1, MAX_THREADS},
+        {"json", 0, OPT_FLAG, &o.json, NULL, "print JSON", 0, 0},
+        {"quiet", 'q', OPT_FLAG, &o.quiet, NULL, "show no progress", 0, 0},
+    };
+    // clang-format on
+    OptRest rest = {.least = 1, .most = 1};
+    int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
+
+    if (code != OPT_GO_ON)
+        return code;
+    if (o.task && o.tasks > 0)
+        return opt_refuse(self,
+                          "--task gives one task by hand, --tasks draws some: say one of them");
+    o.dir = rest.items[0];
+    return test(self, &o);
+}
+
+// ---- table, show, ls ----------------------------------------------------------------------------
+
+static int command_table(const OptCommand *self, int argc, char **argv) {
+    const char *format = "text";
+    bool json = false;
+    const Opt table[] = {
+        {"format", 0, OPT_CHOICE, &format, "text|csv|latex|json", "how the table is written (text)",
+         0, 0},
+        {"json", 0, OPT_FLAG, &json, NULL, "the same as --format=json", 0, 0},
+    };
+    OptRest rest = {.least = 1};
+    int code = opt_parse(self, table, 2, argc, argv, &rest);
+    RtTable t = {0};
+    Buf b = {0};
+    char why[1024] = "";
+
+    if (code != OPT_GO_ON)
+        return code;
+    code = EXIT_OK;
+    for (int i = 0; i < rest.n && code == EXIT_OK; i++)
+        if (!rt_table_read_run(&t, rest.items[i], why, sizeof why))
+            code = EXIT_BAD_INPUT;
+    if (code == EXIT_OK) {
+        if (json || strcmp(format, "json") == 0)
+            rt_table_put_json(&b, &t);
+        else if (strcmp(format, "csv") == 0)
+            rt_table_put_csv(&b, &t);
+        else if (strcmp(format, "latex") == 0)
+            rt_table_put_latex(&b, &t);
+        else
+            rt_table_put_text(&b, &t);
+        put_out(&b);
+    }
+    rt_table_free(&t);
+    return say(self, code, why);
+}
+
+static int command_show(const OptCommand *self, int argc, char **argv) {
+    bool json = false;
+    const Opt table[] = {{"json", 0, OPT_FLAG, &json, NULL, "print JSON", 0, 0}};
+    OptRest rest = {.least = 1, .most = 1};
+    int code = opt_parse(self, table, 1, argc, argv, &rest);
+    char why[1024] = "";
+    Buf b = {0};
+
+    if (code != OPT_GO_ON)
+        return code;
+    code = rt_put_run(&b, rest.items[0], json, why, sizeof why);
+    put_out(&b);
+    return say(self, code, why);
+}
+
+static int command_ls(const OptCommand *self, int argc, char **argv) {
+    bool json = false;
+    const Opt table[] = {{"json", 0, OPT_FLAG, &json, NULL, "print JSON", 0, 0}};
+    OptRest rest = {.most = 1};
+    int code = opt_parse(self, table, 1, argc, argv, &rest);
+    char why[1024] = "";
+    Buf b = {0};
+
+    if (code != OPT_GO_ON)
+        return code;
+    code = rt_put_runs(&b, rest.n ? rest.items[0] : "runs", json, why, sizeof why);
+    put_out(&b);
+    return say(self, code, why);
+}
+
+static const char train_more[] =
+    "EXPERIMENT is a recipe's path, or its name under models/experiments (default). KEY=VALUE "
+    "sets\n"
+    "any key of it: iterations=20, fit.times=100, dynamics.hidden=50. The folder of the run is\n"
+    "printed on standard output.";
+
+int main(int argc, char **argv) {
+    // clang-format off
+    const OptCommand commands[] = {
+        {"train",  "[EXPERIMENT] [KEY=VALUE...]", "meta-train (algorithm 1)", train_more, command_train},
+        {"resume", "RUN", "go on from the newest good checkpoint, to the same bits", NULL, command_resume},
+        {"test",   "RUN", "meta-test on unseen tasks (algorithm 2)", NULL, command_test},
+        {"table",  "RUN...", "results beside the paper's figures", NULL, command_table},
+        {"ls",     "[DIR]", "the runs of a folder (runs)", NULL, command_ls},
+        {"show",   "RUN", "a run's configuration with the origin of each key, and its results", NULL, command_show},
+    };
+    // clang-format on
+    const OptProgram program = {
+        .name = "gssm-run",
+        .version = GSSM_VERSION,
+        .doc = "Meta-trains and meta-tests model-based reinforcement learners.",
+        .commands = commands,
+        .n_commands = sizeof commands / sizeof *commands,
+    };
+
+    process_start = rt_now();
+    return opt_main(&program, argc, argv);
+}
