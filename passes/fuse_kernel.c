@@ -106,17 +106,14 @@ static int intern_kernel(IrSchedule *s, IrKernel *k) {
     return s->n_kernels - 1;
 }
 
-enum { FEW_ROWS = 24 };
+enum { FEW_ROWS = 8 };
 
 // Whether axis 0 stays apart, so that its rows can be handed out together with those of other
-// kernels. Elementwise kernels on weights are better off as one long axis.
+// kernels.
 static bool keeps_rows(const FuseGroup *g) {
-    int64_t rows, columns;
-    if (g->n_par != 2)
-        return false;
-    if (g->kind != FUSE_MAPS || !ir_dim_is_const(g->extents[0], &rows))
-        return true;
-    return rows >= FEW_ROWS && ir_dim_is_const(g->extents[1], &columns) && columns >= IR_LANES;
+    int64_t rows;
+    return g->kind == FUSE_MAPS && g->n_par == 2 &&
+           (!ir_dim_is_const(g->extents[0], &rows) || rows >= FEW_ROWS);
 }
 
 static IrKernelCall *finish(FuseBuild *b, const IrNode *n) {

@@ -1,140 +1,119 @@
 // passes/schedule.c -- which kernels are cut into pieces for threads, and where threads wait.
 //
-// A kernel with enough work becomes a `par` over its rows; the others run on thread 0, one after
-// another without waiting. A barrier stands exactly where something is read or overwritten that
-// another thread may have written, or overwritten that another may still read, since the last
-// barrier. A loop's body is looked at twice, so that barriers also separate its steps.
+// Kernels with enough work are put into a `par` over their rows (schedule_rows.c); the others run
+// on thread 0, one after another without waiting. A barrier stands exactly where something is read
+// or overwritten that another thread may have written, or overwritten that another may still read,
+// since the last barrier. Pieces of equal rows belong to the same threads. A loop's body is looked
+// at twice, so that barriers also separate its steps.
 #include "passes/schedule.h"
 
 #include <string.h>
 
-typedef struct Work {
-    IrSchedule *s;
-    Arena *scratch;
-    int64_t *values; // likely values of the dims
-    bool insert;     // barriers are put in; else only counted
-} Work;
-
-static IrTree *new_tree(const Work *w, IrTreeKind kind) {
+IrTree *pass_new_tree(const PassWork *w, IrTreeKind kind) {
     IrTree *t = arena_new(w->s->arena, IrTree);
     t->kind = kind;
     return t;
 }
 
-static void append(const Work *w, IrTree *to, IrTree *t) {
+void pass_append(const PassWork *w, IrTree *to, IrTree *t) {
     arena_push(w->s->arena, to->children, to->n, to->cap, t);
-}
-
-// ---- pieces -------------------------------------------------------------------------------------
-
-static double cost_of(const Work *w, const IrKernelCall *c) {
-    int n = c->kernel->dims->n_vars;
-    int64_t *values = arena_array(w->scratch, int64_t, n);
-    for (int i = 0; i < n; i++)
-        values[i] = ir_dim_eval(c->dims[i], w->values);
-    return ir_kernel_flops(c->kernel, values) + ir_kernel_bytes(c->kernel, values) / 2;
-}
-
-IrDim *pass_call_rows(IrSchedule *s, const IrKernelCall *c) {
-    const IrKernel *k = c->kernel;
-    if (k->n_axes == 0 || k->axes[0].reduced)
-        return NULL;
-    for (int i = 0; i < k->n_axes; i++) {
-        int64_t extent;
-        if (ir_dim_is_const(k->axes[i].extent, &extent) && extent == 0)
-            return NULL;
-    }
-    for (int i = 0; i < k->n_stores; i++) {
-        if (k->stores[i].accumulate)
-            return NULL;
-    }
-    return ir_dim_substitute(s->dims, k->axes[0].extent, c->dims);
-}
-
-enum { MOST_PIECES = 16, TILE_ROWS = 6 };
-
-// Rows of a piece, a function of sizes and target alone.
-static int64_t grain_of(const Work *w, double cost, int64_t rows) {
-    double least = w->s->target ? w->s->target->flops_per_row_piece : 0;
-    least = least > 0 ? least : 50e3;
-    if (rows <= 1 || cost < 2 * least)
-        return 0;
-    double pieces = cost / least;
-    pieces = pieces > MOST_PIECES ? MOST_PIECES : pieces;
-    int64_t grain = (int64_t)((double)rows / pieces);
-    grain = (grain + TILE_ROWS - 1) / TILE_ROWS * TILE_ROWS;
-    return grain < 1 ? 1 : grain;
-}
-
-static IrTree *with_pieces(const Work *w, IrTree *t) {
-    IrDim *rows = pass_call_rows(w->s, t->call);
-    if (!rows)
-        return t;
-    int64_t grain = grain_of(w, cost_of(w, t->call), ir_dim_eval(rows, w->values));
-    if (grain == 0)
-        return t;
-    IrTree *par = new_tree(w, IR_TREE_PAR);
-    par->rows = rows;
-    par->grain = grain;
-    append(w, par, t);
-    return par;
-}
-
-static void cut(const Work *w, IrTree *t) {
-    for (int i = 0; i < t->n; i++) {
-        if (t->children[i]->kind == IR_TREE_KERNEL)
-            t->children[i] = with_pieces(w, t->children[i]);
-        else
-            cut(w, t->children[i]);
-    }
 }
 
 // ---- barriers -----------------------------------------------------------------------------------
 
-// What happened to a buffer since the last barrier.
-enum { READ_BY_ONE = 1, WRITTEN_BY_ONE = 2, READ_BY_ALL = 4, WRITTEN_BY_ALL = 8 };
+// What happened to a buffer since the last barrier. Thread 0 alone used it, or all did, each its
+// own rows if `rows` tells which.
+typedef struct Touched {
+    bool read_by_one, written_by_one, read_by_all, written_by_all;
+    const IrTree *par; // one of those that used it
+    bool same_rows;    // all of them cut the same rows into the same pieces, and used them alike
+    PassRows rows;
+} Touched;
 
-typedef unsigned char Touched; // of each buffer
+// Whether thread and row of what happened are those of this use.
+static bool is_own(const Touched *t, const IrTree *par, const PassRows *rows) {
+    return t->same_rows && t->par->rows == par->rows && t->par->grain == par->grain &&
+           pass_same_rows(&t->rows, rows);
+}
 
-static bool conflicts(const IrKernelCall *c, bool all, const Touched *touched) {
+static bool conflicts(PassWork *w, const IrKernelCall *c, const IrTree *par,
+                      const Touched *touched) {
     for (int i = 0; i < c->kernel->n_args; i++) {
-        Touched t = touched[c->args[i].buffer];
-        Touched bad = all ? WRITTEN_BY_ONE | WRITTEN_BY_ALL : WRITTEN_BY_ALL;
-        if (c->kernel->args[i].written)
-            bad |= all ? READ_BY_ONE | READ_BY_ALL : READ_BY_ALL;
-        if (t & bad)
+        const Touched *t = &touched[c->args[i].buffer];
+        bool writes = c->kernel->args[i].written;
+        if (!par && (t->written_by_all || (writes && t->read_by_all)))
             return true;
+        if (par && (t->written_by_one || (writes && t->read_by_one)))
+            return true;
+        if (par && (t->written_by_all || (writes && t->read_by_all))) {
+            PassRows rows = pass_arg_rows(w->s, c, i, par->rows);
+            if (!is_own(t, par, &rows))
+                return true;
+        }
     }
     return false;
 }
 
-static void touch(const IrKernelCall *c, bool all, Touched *touched) {
+static void touch(PassWork *w, const IrKernelCall *c, const IrTree *par, Touched *touched) {
     for (int i = 0; i < c->kernel->n_args; i++) {
+        Touched *t = &touched[c->args[i].buffer];
         bool written = c->kernel->args[i].written;
-        touched[c->args[i].buffer] |= all ? (written ? WRITTEN_BY_ALL | READ_BY_ALL : READ_BY_ALL)
-                                          : (written ? WRITTEN_BY_ONE | READ_BY_ONE : READ_BY_ONE);
+        if (!par) {
+            t->read_by_one = true;
+            t->written_by_one |= written;
+            continue;
+        }
+        PassRows rows = pass_arg_rows(w->s, c, i, par->rows);
+        bool first = !t->read_by_all && !t->written_by_all;
+        t->same_rows = first ? rows.aligned : is_own(t, par, &rows);
+        t->par = par;
+        t->rows = rows;
+        t->read_by_all = true;
+        t->written_by_all |= written;
     }
 }
 
-static bool any_conflict(const IrTree *t, bool all, const Touched *touched) {
+static bool any_conflict(PassWork *w, const IrTree *t, const IrTree *par, const Touched *touched) {
     if (t->kind == IR_TREE_KERNEL)
-        return conflicts(t->call, all, touched);
+        return conflicts(w, t->call, par, touched);
     for (int i = 0; i < t->n; i++) {
-        if (any_conflict(t->children[i], all, touched))
+        if (any_conflict(w, t->children[i], par, touched))
             return true;
     }
     return false;
 }
 
-static void touch_all(const IrTree *t, bool all, Touched *touched) {
+static void touch_all(PassWork *w, const IrTree *t, const IrTree *par, Touched *touched) {
     if (t->kind == IR_TREE_KERNEL)
-        touch(t->call, all, touched);
+        touch(w, t->call, par, touched);
     for (int i = 0; i < t->n; i++)
-        touch_all(t->children[i], all, touched);
+        touch_all(w, t->children[i], par, touched);
 }
 
-static void separate(Work *w, IrTree *t, Touched *touched) {
+// What may have happened when either has.
+static void unite(Touched *to, const Touched *from, int n) {
+    for (int i = 0; i < n; i++) {
+        Touched *t = &to[i];
+        const Touched *u = &from[i];
+        bool all = t->read_by_all || t->written_by_all;
+        bool other = u->read_by_all || u->written_by_all;
+        if (all && other)
+            t->same_rows = u->same_rows && is_own(t, u->par, &u->rows);
+        else if (other) {
+            t->same_rows = u->same_rows;
+            t->par = u->par;
+            t->rows = u->rows;
+        }
+        t->read_by_one |= u->read_by_one;
+        t->written_by_one |= u->written_by_one;
+        t->read_by_all |= u->read_by_all;
+        t->written_by_all |= u->written_by_all;
+    }
+}
+
+static void separate(PassWork *w, IrTree *t, Touched *touched) {
     int n_buffers = w->s->n_buffers;
+    size_t size = (size_t)n_buffers * sizeof *touched;
     IrTree old = *t;
     if (w->insert) {
         t->children = NULL;
@@ -143,50 +122,42 @@ static void separate(Work *w, IrTree *t, Touched *touched) {
 
     for (int i = 0; i < old.n; i++) {
         IrTree *child = old.children[i];
-        bool nested = child->kind == IR_TREE_SEQ || child->kind == IR_TREE_LOOP;
-        if (child->kind == IR_TREE_BARRIER) {
-            memset(touched, 0, (size_t)n_buffers);
-        } else if (!nested) {
-            bool all = child->kind == IR_TREE_PAR;
-            if (any_conflict(child, all, touched)) {
-                if (w->insert)
-                    append(w, t, new_tree(w, IR_TREE_BARRIER));
-                memset(touched, 0, (size_t)n_buffers);
-            }
-            touch_all(child, all, touched);
-        } else if (child->kind == IR_TREE_SEQ) {
-            separate(w, child, touched);
-        } else {
+        if (child->kind == IR_TREE_LOOP) {
             // what the end of one step leaves is there at the start of the next
             Touched *start = arena_array(w->scratch, Touched, n_buffers);
             bool insert = w->insert;
-            w->insert = false;
-            for (int pass = 0; pass < 2; pass++) {
-                memcpy(start, touched, (size_t)n_buffers);
+            for (int pass = 0; pass < 3; pass++) {
+                w->insert = insert && pass == 2;
+                memcpy(start, touched, size);
                 separate(w, child, start);
-                for (int b = 0; b < n_buffers; b++)
-                    touched[b] |= start[b];
+                unite(touched, start, n_buffers);
             }
             w->insert = insert;
-            memcpy(start, touched, (size_t)n_buffers);
-            separate(w, child, start);
-            for (int b = 0; b < n_buffers; b++)
-                touched[b] |= start[b];
+        } else if (child->kind == IR_TREE_SEQ) {
+            separate(w, child, touched);
+        } else {
+            const IrTree *par = child->kind == IR_TREE_PAR ? child : NULL;
+            if (any_conflict(w, child, par, touched)) {
+                if (w->insert)
+                    pass_append(w, t, pass_new_tree(w, IR_TREE_BARRIER));
+                memset(touched, 0, size);
+            }
+            touch_all(w, child, par, touched);
         }
         if (w->insert)
-            append(w, t, child);
+            pass_append(w, t, child);
     }
 }
 
 bool pass_schedule(PassCtx *cx, IrSchedule *s) {
-    Work w = {.s = s, .scratch = cx->scratch, .insert = true};
+    PassWork w = {.s = s, .scratch = cx->scratch, .insert = true};
     w.values = arena_array(cx->scratch, int64_t, s->dims->n_vars);
     for (int i = 0; i < s->dims->n_vars; i++) {
         const IrDimVar *v = s->dims->vars[i];
         w.values[i] = v->likely > 0 ? v->likely : v->max;
     }
 
-    cut(&w, s->root);
+    pass_cut(&w, s->root);
     separate(&w, s->root, arena_array(cx->scratch, Touched, s->n_buffers));
     return true;
 }

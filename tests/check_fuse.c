@@ -147,6 +147,13 @@ END_TEST
 
 // ---- products
 
+static const IrTree *find_loop(const IrTree *t) {
+    const IrTree *loop = t->kind == IR_TREE_LOOP ? t : NULL;
+    for (int i = 0; i < t->n && !loop; i++)
+        loop = find_loop(t->children[i]);
+    return loop;
+}
+
 START_TEST(transposed_weights_are_copied_before_the_loop) {
     static const char text[] =
         "dim N max=40 "
@@ -161,11 +168,7 @@ START_TEST(transposed_weights_are_copied_before_the_loop) {
         "  return %y out \"y\""
         "}";
     IrSchedule *s = lower(text);
-    const IrTree *loop = NULL;
-    for (int i = 0; i < s->root->n; i++) {
-        if (s->root->children[i]->kind == IR_TREE_LOOP)
-            loop = s->root->children[i];
-    }
+    const IrTree *loop = find_loop(s->root);
     ck_assert_ptr_nonnull(loop);
     ck_assert_int_eq(run_count(loop, IR_TREE_KERNEL), 2); // product, and the carry's copy
     agrees(text);

@@ -61,16 +61,16 @@ END_TEST
 
 START_TEST(what_a_loop_reads_lives_through_it) {
     static const char text[] =
-        "func @f(%x: f32[8,8] in \"x\") {"
-        "  %a = dot %x, %x batch=0 contract=[1]x[0] : f32[8,8]"
-        "  %s = scan %a, %x captured=1 carry=1 over=0 steps=4 name=\"p\" : (f32[8,8]) {"
-        "  ^(%b: f32[8,8], %c: f32[8,8], %t: i32[]):"
-        "    %d = dot %c, %b batch=0 contract=[1]x[0] : f32[8,8]"
-        "    %e = dot %d, %d batch=0 contract=[1]x[0] : f32[8,8]"
-        "    %f = tanh %e : f32[8,8]"
+        "func @f(%x: f64[8,8] in \"x\") {"
+        "  %a = dot %x, %x batch=0 contract=[1]x[0] : f64[8,8]"
+        "  %s = scan %a, %x captured=1 carry=1 over=0 steps=4 name=\"p\" : (f64[8,8]) {"
+        "  ^(%b: f64[8,8], %c: f64[8,8], %t: i32[]):"
+        "    %d = dot %c, %b batch=0 contract=[1]x[0] : f64[8,8]"
+        "    %e = dot %d, %d batch=0 contract=[1]x[0] : f64[8,8]"
+        "    %f = tanh %e : f64[8,8]"
         "    yield %f"
         "  }"
-        "  %y = get %s index=0 : f32[8,8]"
+        "  %y = get %s index=0 : f64[8,8]"
         "  return %y out \"y\""
         "}";
     IrSchedule *s = lower(text, &run_small_pieces);
