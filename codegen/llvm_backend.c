@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include <cblas.h>
+
 #include "codegen/backend.h"
 #include "codegen/llvm_jit.h"
 #include "codegen/llvm_target.h"
@@ -34,17 +36,28 @@ static bool llvm_open(char *why, size_t why_size) {
     return host_found;
 }
 
+static LlvmTarget target_for(const BackendOptions *options) {
+    LlvmTarget target = host;
+    target.gemm_blas = options->gemm_blas;
+    if (target.gemm_blas)
+        openblas_set_num_threads(1); // threads are ours
+    return target;
+}
+
 static BackendStep *llvm_compile(const IrSchedule *s, const BackendOptions *options,
                                  BackendReport *report, char *why, size_t why_size) {
     if (!llvm_open(why, why_size))
         return NULL;
-    return llvm_jit_compile(&host, s, options, report, why, why_size);
+    LlvmTarget target = target_for(options);
+    return llvm_jit_compile(&target, s, options, report, why, why_size);
 }
 
 static bool llvm_emit(const IrSchedule *s, const BackendOptions *options, const char *form,
                       FILE *out, char *why, size_t why_size) {
-    (void)options;
-    return llvm_open(why, why_size) && llvm_jit_emit(&host, s, form, out, why, why_size);
+    if (!llvm_open(why, why_size))
+        return false;
+    LlvmTarget target = target_for(options);
+    return llvm_jit_emit(&target, s, form, out, why, why_size);
 }
 
 Backend llvm_backend = {

@@ -18,6 +18,7 @@ typedef struct LlvmTarget {
     char cpu[64];
     char features[4096];
     int vector_bytes; // 16, 32 or 64
+    bool gemm_blas;   // products through OpenBLAS where it can do them
 } LlvmTarget;
 
 // A function that is being written.

@@ -98,4 +98,7 @@ LLVMValueRef llvm_random_mix(LlvmFn *f, LLVMValueRef x);
 // llvm_product.c
 void llvm_emit_product(LlvmKernel *c);
 
+// llvm_blas.c: a product by OpenBLAS; false, and nothing written, where that cannot do it.
+bool llvm_emit_blas(LlvmKernel *c);
+
 #endif

@@ -8,9 +8,9 @@
 //
 // Rows are dealt out evenly: m rows make ceil(m / R) tiles whose heights differ by one at most, and
 // each height 1 .. R has code of its own. Columns go in blocks of V vectors, then what is left,
-// masked. For a block of columns all rows are done, so that the panel of the column operand stays
-// in the cache. A finished tile goes through a buffer on the stack to the epilogue, which is
-// written once for all heights.
+// masked. For a block of columns all rows are done (some hundreds, where there are more), so that
+// the panel of the column operand stays in the cache, and those rows too. A finished tile goes
+// through a buffer on the stack to the epilogue, which is written once for all heights.
 //
 // lhs and rhs change roles where only the rows of lhs lie side by side. Where neither side does,
 // "vectors" are single elements.
@@ -41,7 +41,7 @@ typedef struct Product {
     int product; // the PRODUCT scalar, or -1
 
     LLVMValueRef tile; // buffer of n_rows x n_vectors vectors
-    LLVMValueRef row_from, row_to, n_tiles, height,
+    LLVMValueRef row_from, n_tiles, height,
         n_higher;          // the first n_higher tiles have a row more
     LLVMValueRef row, col; // first of the tile
     LLVMValueRef n_row;    // rows of the tile
@@ -279,15 +279,11 @@ static void emit_rows(Product *p) {
 }
 
 // ceil(m / R) tiles of m / tiles rows, the first of them one more.
-static void deal_rows(Product *p) {
+static void deal_rows(Product *p, LLVMValueRef from, LLVMValueRef to) {
     LlvmFn *f = p->c->f;
-    if (p->row_axis < 0)
-        return;
-    p->row_from = llvm_axis_from(p->c, p->row_axis);
-    p->row_to = llvm_axis_to(p->c, p->row_axis);
-    LLVMValueRef m = llvm_sub(f, p->row_to, p->row_from);
-    LLVMValueRef up = llvm_add(f, m, llvm_int(f, p->n_rows - 1));
     int64_t value;
+    p->row_from = from;
+    LLVMValueRef m = llvm_sub(f, to, from);
     if (llvm_is_const(m, &value)) {
         int64_t n = (value + p->n_rows - 1) / p->n_rows;
         p->n_tiles = llvm_int(f, n);
@@ -295,12 +291,41 @@ static void deal_rows(Product *p) {
         p->n_higher = llvm_int(f, n ? value % n : 0);
         return;
     }
-    p->n_tiles = LLVMBuildSDiv(f->b, up, llvm_int(f, p->n_rows), "tiles");
-    LLVMTypeRef type = f->i64;
-    LLVMValueRef some =
-        llvm_intrinsic(f, "llvm.smax", &type, 1, (LLVMValueRef[]){p->n_tiles, llvm_int(f, 1)}, 2);
-    p->height = LLVMBuildUDiv(f->b, m, some, "height");
-    p->n_higher = llvm_sub(f, m, llvm_mul(f, p->height, some));
+    LLVMValueRef up = llvm_add(f, m, llvm_int(f, p->n_rows - 1));
+    p->n_tiles = LLVMBuildUDiv(f->b, up, llvm_int(f, p->n_rows), "tiles");
+    p->height = LLVMBuildUDiv(f->b, m, p->n_tiles, "height");
+    p->n_higher = llvm_sub(f, m, llvm_mul(f, p->height, p->n_tiles));
+}
+
+static void emit_columns(Product *p);
+
+// Rows of the row operand that stay in the cache while all columns meet them.
+static int64_t rows_of_block(const Product *p) {
+    int64_t k = 1, extent;
+    for (int axis = p->first_k; axis < p->c->k->n_axes; axis++)
+        k *= ir_dim_is_const(p->c->k->axes[axis].extent, &extent) && extent > 0 ? extent : 256;
+    int64_t rows = (256 << 10) / (k * p->size);
+    return rows < 8 * p->n_rows ? 8 * p->n_rows : rows / p->n_rows * p->n_rows;
+}
+
+static void emit_row_blocks(Product *p) {
+    LlvmFn *f = p->c->f;
+    int64_t first, last, rows = rows_of_block(p);
+    if (p->row_axis < 0) {
+        emit_columns(p);
+        return;
+    }
+    LLVMValueRef from = llvm_axis_from(p->c, p->row_axis), to = llvm_axis_to(p->c, p->row_axis);
+    if (llvm_is_const(from, &first) && llvm_is_const(to, &last) && last - first <= rows) {
+        deal_rows(p, from, to);
+        emit_columns(p);
+        return;
+    }
+    LlvmLoop loop = llvm_loop_begin(f, from, to, llvm_int(f, rows), "rows");
+    LLVMValueRef end = llvm_min_int(f, llvm_add(f, loop.index, llvm_int(f, rows)), to);
+    deal_rows(p, loop.index, end);
+    emit_columns(p);
+    llvm_loop_end(f, &loop);
 }
 
 // ---- columns ------------------------------------------------------------------------------------
@@ -324,7 +349,6 @@ static void loop_blocks(Product *p, LLVMValueRef from, LLVMValueRef to, int vect
 static void emit_columns(Product *p) {
     LlvmKernel *c = p->c;
     LlvmFn *f = c->f;
-    deal_rows(p);
     if (p->col_axis < 0) {
         p->col = NULL;
         p->block = (Block){.n = 1, .last_lanes = 1};
@@ -368,7 +392,7 @@ static void emit_columns(Product *p) {
 static void emit_outer(LlvmKernel *c, void *data) {
     Product *p = data;
     if (p->level == p->n_outer) {
-        emit_columns(p);
+        emit_row_blocks(p);
         return;
     }
     int axis = p->outer[p->level++];
@@ -439,6 +463,13 @@ static bool is_single(const IrKernel *k, int axis) {
     return axis < 0 || (ir_dim_is_const(k->axes[axis].extent, &extent) && extent == 1);
 }
 
+// Whether columns would leave most lanes empty, and rows would not.
+static bool is_narrow(const IrKernel *k, int n, int m) {
+    int64_t columns, rows;
+    bool few = ir_dim_is_const(k->axes[n].extent, &columns) && columns <= 8;
+    return few && (!ir_dim_is_const(k->axes[m].extent, &rows) || rows >= 16);
+}
+
 static void choose_roles(Product *p) {
     const IrKernel *k = p->c->k;
     const IrProduct *x = &k->product;
@@ -447,7 +478,7 @@ static void choose_roles(Product *p) {
     bool by_n = side_by_side(&x->rhs, n) && !is_single(k, n);
     bool by_m = side_by_side(&x->lhs, m) && !is_single(k, m);
 
-    bool swapped = by_m && !by_n;
+    bool swapped = by_m && (!by_n || is_narrow(k, n, m));
     p->row_axis = swapped ? n : m;
     p->col_axis = swapped ? m : n;
     p->rows = swapped ? &x->rhs : &x->lhs;
@@ -513,6 +544,8 @@ void llvm_emit_product(LlvmKernel *c) {
     }
     llvm_compute_wanted(c);
 
+    if (f->target->gemm_blas && llvm_emit_blas(c))
+        return;
     if (!is_plain(k)) {
         Slow s = {.product = product};
         s.acc = llvm_alloca(f, llvm_type(f, k->product.dtype), "acc");

@@ -71,8 +71,9 @@ bool llvm_target_find(LlvmTarget *t, const char *cpu, char *why, size_t why_size
 void llvm_target_describe(const LlvmTarget *t, Buf *out) {
     unsigned major, minor, patch;
     LLVMGetVersion(&major, &minor, &patch);
-    buf_printf(out, "gssm code %d, llvm %u.%u.%u, passes %s\n%s %s %s\n", LLVM_CODE_VERSION, major,
-               minor, patch, passes, t->triple, t->cpu, t->features);
+    buf_printf(out, "gssm code %d, llvm %u.%u.%u, passes %s\n%s %s %s%s\n", LLVM_CODE_VERSION,
+               major, minor, patch, passes, t->triple, t->cpu, t->features,
+               t->gemm_blas ? " blas" : "");
 }
 
 LLVMTargetMachineRef llvm_machine_new(const LlvmTarget *t, char *why, size_t why_size) {

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <check.h>
 
@@ -31,13 +33,36 @@ typedef struct Case {
     double tolerance;         // against the reference, relative to 1 + |value|; 0: the same bits
 } Case;
 
+// Memory whose last byte is the last before a page that nobody may touch, with its mapping.
+typedef struct CheckMemory {
+    void *p, *pages;
+    size_t n_bytes;
+} CheckMemory;
+
+static inline CheckMemory check_memory(size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), used = (bytes + page - 1) / page * page;
+    CheckMemory m = {.n_bytes = used + page};
+    m.pages = mmap(NULL, m.n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert(m.pages != MAP_FAILED);
+    ck_assert_int_eq(mprotect((char *)m.pages + used, page, PROT_NONE), 0);
+    m.p = (char *)m.pages + used - bytes;
+    return m;
+}
+
+static inline void check_release(CheckMemory *m) {
+    if (m->pages)
+        munmap(m->pages, m->n_bytes);
+    *m = (CheckMemory){0};
+}
+
 // A schedule, its memory, and where its outputs are.
 typedef struct Run {
-    Arena arena;
+    Arena *arena; // at a place of its own: what it holds points to it
     IrSchedule *s;
     int64_t dims[MAX_DIMS];
     int n_in, n_out;
-    void *in[MAX_ARGS], *out[MAX_ARGS], *memory;
+    void *in[MAX_ARGS], *out[MAX_ARGS];
+    CheckMemory inputs[MAX_ARGS], outputs[MAX_ARGS], memory;
     int64_t n_elements[MAX_ARGS]; // of outputs
 } Run;
 
@@ -78,18 +103,12 @@ static inline void check_fill(void *p, IrDtype dtype, int64_t n, uint64_t salt) 
     }
 }
 
-static inline void *check_memory(int64_t bytes) {
-    size_t n = ((size_t)bytes + 127) / 64 * 64;
-    void *p = aligned_alloc(64, n);
-    memset(p, 0, n);
-    return p;
-}
-
 // ---- schedules ----------------------------------------------------------------------------------
 
 static inline void check_parse(Run *r, const char *text) {
     Diag d = {0};
-    r->s = ir_parse_schedule(&r->arena, &d, "test", text, strlen(text));
+    r->arena = calloc(1, sizeof *r->arena);
+    r->s = ir_parse_schedule(r->arena, &d, "test", text, strlen(text));
     if (!r->s) {
         diag_print(&d, stderr, false);
         fputs(text, stderr);
@@ -156,18 +175,20 @@ static inline void check_case_text(const Case *c, Buf *text) {
 static inline void check_allocate(Run *r, const int64_t *dims) {
     IrSchedule *s = r->s;
     memcpy(r->dims, dims, (size_t)s->dims->n_vars * sizeof *dims);
-    r->memory = check_memory(s->arena_bytes);
+    r->memory = check_memory(((size_t)s->arena_bytes + 63) / 64 * 64);
     r->n_in = s->fn->body->n_params;
     r->n_out = s->fn->body->n_results;
     for (int i = 0; i < s->n_buffers; i++) {
         const IrBuffer *b = &s->buffers[i];
         int64_t n = ir_dim_eval(b->count, r->dims);
         if (b->storage == IR_STORAGE_INPUT && !r->in[b->slot]) {
-            r->in[b->slot] = check_memory(8 * n);
+            r->inputs[b->slot] = check_memory((size_t)n * ir_dtype_size(b->dtype));
+            r->in[b->slot] = r->inputs[b->slot].p;
             check_fill(r->in[b->slot], b->dtype, n, (uint64_t)b->slot + 1);
         }
         if (b->storage == IR_STORAGE_OUTPUT && !r->out[b->slot]) {
-            r->out[b->slot] = check_memory(8 * n);
+            r->outputs[b->slot] = check_memory((size_t)n * ir_dtype_size(b->dtype));
+            r->out[b->slot] = r->outputs[b->slot].p;
             r->n_elements[b->slot] = n;
         }
     }
@@ -185,11 +206,12 @@ static inline Run check_open(const Case *c) {
 
 static inline void check_close(Run *r) {
     for (int i = 0; i < MAX_ARGS; i++) {
-        free(r->in[i]);
-        free(r->out[i]);
+        check_release(&r->inputs[i]);
+        check_release(&r->outputs[i]);
     }
-    free(r->memory);
-    arena_free(&r->arena);
+    check_release(&r->memory);
+    arena_free(r->arena);
+    free(r->arena);
 }
 
 static inline IrDtype check_output_dtype(const Run *r, int i) {
@@ -223,7 +245,7 @@ static inline void check_run(Run *r, const Backend *backend, const BackendStep *
     BackendCall call = {.inputs = r->in,
                         .outputs = r->out,
                         .dims = r->dims,
-                        .arena = r->memory,
+                        .arena = r->memory.p,
                         .seed = 42,
                         .call = 7,
                         .n_threads = n_threads,

@@ -608,6 +608,34 @@ START_TEST(product_agrees_with_the_reference) {
 }
 END_TEST
 
+START_TEST(openblas_gives_nearly_the_same) {
+    const Layout *l = &layouts[_i % N_LAYOUTS];
+    Buf text = {0};
+    product_text(&text, l, "d0", "d1", "d2", _i >= N_LAYOUTS);
+    Case c = product_case(l, buf_text(&text));
+    c.dims[0] = 33, c.dims[1] = 17, c.dims[2] = 50;
+    c.grain = 8;
+    Run r = check_open(&c);
+    void *expected[MAX_ARGS];
+    BackendStep *step = check_compile(&r, NULL);
+    check_run(&r, &llvm_backend, step, 1);
+    keep_outputs(&r, expected);
+    llvm_backend.free(step);
+
+    char why[256] = "";
+    BackendReport report;
+    BackendOptions options = {.no_cache = true, .gemm_blas = true};
+    step = llvm_backend.compile(r.s, &options, &report, why, sizeof why);
+    ck_assert_msg(step != NULL, "%s", why);
+    check_run(&r, &llvm_backend, step, 1);
+    assert_close(&r, expected, 1e-5, c.name);
+    llvm_backend.free(step);
+    free_outputs(&r, expected);
+    buf_free(&text);
+    check_close(&r);
+}
+END_TEST
+
 int main(void) {
     Suite *suite = suite_create("llvm_kernel");
     TCase *kinds = tcase_create("kinds");
@@ -623,6 +651,7 @@ int main(void) {
     tcase_add_loop_test(product, product_of_known_rows_is_a_chain, 0, N_LAYOUTS * N_SIZES);
     tcase_add_loop_test(product, rows_do_not_depend_on_their_neighbours, 0, N_LAYOUTS);
     tcase_add_loop_test(product, product_agrees_with_the_reference, 0, N_PRODUCTS);
+    tcase_add_loop_test(product, openblas_gives_nearly_the_same, 0, 2 * N_LAYOUTS);
     suite_add_tcase(suite, product);
 
     SRunner *runner = srunner_create(suite);
