@@ -267,14 +267,21 @@ static IrBlock *read_body(IrParser *p, Scope *outer) {
 
 // ---- functions ----------------------------------------------------------------------------------
 
-// "in \"xc\"", "set \"beta\" = 1", "update \"w\" -> 2"; roles `from` .. `to`
-static bool read_slot(IrParser *p, IrRole from, IrRole to, IrDtype dtype, IrSlot *out) {
-    *out = (IrSlot){.role = from, .target = -1};
-    while (out->role <= to && !ir_parse_is_word(p, ir_role_name(out->role)))
+// A parameter or state is an input, and an output of a function of initial values.
+static bool is_role_of(bool output, IrRole role) {
+    bool owned = role == IR_ROLE_PARAM || role == IR_ROLE_STATE;
+    return owned || (role >= IR_ROLE_OUT) == output;
+}
+
+// "in \"xc\"", "set \"beta\" = 1", "update \"w\" -> 2"
+static bool read_slot(IrParser *p, bool output, IrDtype dtype, IrSlot *out) {
+    *out = (IrSlot){.role = 0, .target = -1};
+    while (out->role < IR_ROLE_COUNT &&
+           !(is_role_of(output, out->role) && ir_parse_is_word(p, ir_role_name(out->role))))
         out->role++;
-    if (out->role > to)
-        return ir_parse_fail_expected(p, from == IR_ROLE_INPUT ? "a role (in, p, s, set or draw)"
-                                                               : "a role (out, g or update)");
+    if (out->role == IR_ROLE_COUNT)
+        return ir_parse_fail_expected(p, output ? "a role (out, g, update, p or s)"
+                                                : "a role (in, p, s, set or draw)");
     ir_parse_advance(p);
     if (!ir_parse_string(p, &out->name))
         return false;
@@ -301,8 +308,7 @@ static bool read_inputs(IrParser *p, Scope *s) {
         IrSlot slot;
         if (s->block->n_params == IR_PARSE_MAX_LIST)
             return ir_parse_fail(p, loc, "more than %d parameters", IR_PARSE_MAX_LIST);
-        if (!read_param(p, &name, &type) ||
-            !read_slot(p, IR_ROLE_INPUT, IR_ROLE_DRAW, type.dtype, &slot) ||
+        if (!read_param(p, &name, &type) || !read_slot(p, false, type.dtype, &slot) ||
             !define(p, s, name, loc, ir_add_input(p->f, type, slot, loc)))
             return false;
         if (!ir_parse_accept(p, ',') && !ir_parse_is_punct(p, ')'))
@@ -319,7 +325,7 @@ static bool read_outputs(IrParser *p, const Scope *s) {
         IrSlot slot;
         if (s->block->n_results == IR_PARSE_MAX_LIST)
             return ir_parse_fail(p, p->token.loc, "more than %d results", IR_PARSE_MAX_LIST);
-        if (!read_operand(p, s, &n) || !read_slot(p, IR_ROLE_OUT, IR_ROLE_UPDATE, IR_F64, &slot))
+        if (!read_operand(p, s, &n) || !read_slot(p, true, IR_F64, &slot))
             return false;
         ir_add_output(p->f, n, slot);
     } while (ir_parse_accept(p, ','));

@@ -177,8 +177,10 @@ static bool is_input_role(IrRole role) {
            role == IR_ROLE_SETTING || role == IR_ROLE_DRAW;
 }
 
+// A function of initial values gives parameters and states.
 static bool is_output_role(IrRole role) {
-    return role == IR_ROLE_OUT || role == IR_ROLE_GRAD || role == IR_ROLE_UPDATE;
+    return role == IR_ROLE_OUT || role == IR_ROLE_GRAD || role == IR_ROLE_UPDATE ||
+           role == IR_ROLE_PARAM || role == IR_ROLE_STATE;
 }
 
 // Names differ among slots of one role; the empty name is nobody's.
