@@ -477,7 +477,19 @@ bool fuse_probe(Fuse *f, FuseGroup *g) {
     return probe(f, g, NULL, NULL);
 }
 
+// Whether `item` has one value for each parallel index of a reduction.
+static bool shape_is_parallel(const FuseGroup *g, const FuseItem *item) {
+    for (int i = 0; i < item->node->types[0].rank; i++) {
+        if (item->axes[i] >= g->n_par)
+            return false;
+    }
+    return true;
+}
+
 bool fuse_probe_in_place(Fuse *f, FuseItem *item, const IrNode *param) {
     FuseGroup *g = item->group;
-    return g->kind != FUSE_REDUCE && probe(f, g, param, item);
+    bool per_row = g->kind != FUSE_REDUCE; // or stored once for each row, after what is reduced
+    if (!per_row)
+        per_row = item->kind == FUSE_REDUCE || shape_is_parallel(g, item);
+    return per_row && probe(f, g, param, item);
 }

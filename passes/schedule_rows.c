@@ -3,9 +3,8 @@
 // Kernels in a row share a par when each of them has the same rows and row i of none needs more
 // than row i of another: then a piece goes through the whole chain while it stays in the cache, and
 // nobody waits. A loop joins when that holds for all kernels in it, whatever the step: particles of
-// a rollout. Kernels that have nothing to do with the chain move in front of it.
-#include <string.h>
-
+// a rollout. Kernels that have nothing to do with the chain move in front of it, those that need it
+// move behind.
 #include "passes/schedule.h"
 
 // ---- rows of one call ---------------------------------------------------------------------------
@@ -156,7 +155,8 @@ static void add_uses(PassWork *w, Chain *c, const IrTree *t) {
         return;
     for (int i = 0; i < t->call->kernel->n_args; i++) {
         Use u = {.buffer = t->call->args[i].buffer,
-                 .rows = pass_arg_rows(w->s, t->call, i, c->rows)};
+                 .rows = pass_arg_rows(w->s, t->call, i,
+                                       c->rows ? c->rows : ir_dim_const(w->s->dims, 1))};
         arena_push(w->scratch, c->uses, c->n_uses, c->cap_uses, u);
     }
 }
@@ -191,7 +191,7 @@ static bool join(PassWork *w, Chain *c, IrTree *t) {
     return true;
 }
 
-// Whether `t` neither reads what the chain writes nor writes what it uses.
+// Whether `t` neither reads what the trees of `c` write nor writes what they use.
 static bool is_apart(const Chain *c, const IrTree *t) {
     for (int i = 0; i < t->n; i++) {
         if (!is_apart(c, t->children[i]))
@@ -239,27 +239,39 @@ static void flush(PassWork *w, Chain *c, IrTree *out) {
     *c = (Chain){0};
 }
 
+enum { MOST_LEFT = 24 };
+
 void pass_cut(PassWork *w, IrTree *t) {
-    IrTree old = *t;
+    int n = t->n, n_left = 0;
+    IrTree **rest = arena_array(w->scratch, IrTree *, n),
+           **left = arena_array(w->scratch, IrTree *, n);
+    for (int i = 0; i < n; i++)
+        rest[i] = t->children[i];
     t->children = NULL;
     t->n = t->cap = 0;
 
-    Chain chain = {0};
-    for (int i = 0; i < old.n; i++) {
-        IrTree *child = old.children[i];
-        if (join(w, &chain, child))
-            continue;
-
-        // apart from the chain, it goes in front of it; else the chain ends
-        bool rows = rows_of(w, child) != NULL;
-        if (chain.n > 0 && !(is_apart(&chain, child) && !rows)) {
-            flush(w, &chain, t);
-            if (join(w, &chain, child))
+    // each round makes one chain, from the first tree that has rows; what neither joins it nor can
+    // be in front of it is left for the next
+    for (; n > 0; n = n_left) {
+        Chain chain = {0}, behind = {0};
+        n_left = 0;
+        for (int i = 0; i < n; i++) {
+            IrTree *child = rest[i];
+            bool free = n_left < MOST_LEFT && is_apart(&behind, child);
+            if (free && join(w, &chain, child))
                 continue;
+            if (free && is_apart(&chain, child) && (chain.n == 0 || !rows_of(w, child))) {
+                if (child->kind != IR_TREE_KERNEL)
+                    pass_cut(w, child);
+                pass_append(w, t, child);
+                continue;
+            }
+            left[n_left++] = child;
+            if (n_left <= MOST_LEFT)
+                add_uses(w, &behind, child);
         }
-        if (child->kind != IR_TREE_KERNEL)
-            pass_cut(w, child);
-        pass_append(w, t, child);
+        flush(w, &chain, t);
+        for (int i = 0; i < n_left; i++)
+            rest[i] = left[i];
     }
-    flush(w, &chain, t);
 }
