@@ -1,8 +1,9 @@
 // runtime/exec/memory.h -- blocks that compiled code writes to, with a guard page behind.
 //
 // The sanitizers do not see compiled stores. A block ends right before a page that cannot be
-// touched (rounded to 64 bytes), so that a store past its end stops the program at once. Builds
-// with assertions also put one in front and fill new blocks with signalling bytes (0xff, a NaN).
+// touched (rounded to 64 bytes; one vector more in builds without assertions), so that a store past
+// its end stops the program at once. Builds with assertions also put one in front and fill new
+// blocks with signalling bytes (0xff, a NaN).
 #ifndef RUNTIME_EXEC_MEMORY_H
 #define RUNTIME_EXEC_MEMORY_H
 
