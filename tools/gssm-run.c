@@ -5,10 +5,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "envs/env_random.h"
 #include "ir/base/exits.h"
 #include "runtime/record/table.h"
 #include "runtime/train/listing.h"
+#include "runtime/train/session.h"
 #include "tools/options.h"
 
 enum { MAX_THREADS = 256, MAX_SEEDS = 10000 };
@@ -22,8 +22,12 @@ static int say(const OptCommand *self, int code, const char *why) {
     return code;
 }
 
-static int tell_recipe(const RtRecipe *recipe, int code) {
-    diag_print(&recipe->diag, stderr, opt_color(STDERR_FILENO));
+// Tells what went wrong, and closes the session.
+static int finish(const OptCommand *self, RtSession *s, int code) {
+    diag_print(&s->recipe.diag, stderr, opt_color(STDERR_FILENO));
+    if (code != EXIT_OK)
+        say(self, code, s->why);
+    rt_session_close(s);
     return code;
 }
 
@@ -44,43 +48,26 @@ typedef struct TrainOptions {
 
 // One training: a recipe with its settings.
 static int train_one(const OptCommand *self, const TrainOptions *o, const RtRecipeDef *def) {
-    char why[1024] = "";
-    RtRecipe recipe;
-    RtWorld world = {0};
-    RtDriver driver = {0};
+    RtSession s;
+    RtDriver *d = &s.driver;
+    int code = rt_session_open(&s, def, (int)o->threads);
 
-    int code = rt_recipe_open(&recipe, def);
-    if (code == EXIT_OK)
-        code = rt_world_open(&world, &recipe, (int)o->threads, why, sizeof why);
-    if (code == EXIT_OK) {
-        rt_driver_ask(&recipe, &world);
-        code = rt_recipe_code(&recipe);
-    }
-    if (code == EXIT_OK)
-        code = rt_world_build(&world, why, sizeof why);
-    if (code == EXIT_OK)
-        code = rt_driver_open(&driver, &recipe, &world, why, sizeof why);
-    driver.process_start = process_start;
-
+    d->process_start = process_start;
     if (code == EXIT_OK && o->dry_run) {
         Buf plan = {0};
-        rt_recipe_print(&plan, &recipe);
-        rt_put_plan(&plan, &driver);
+        rt_recipe_print(&plan, &s.recipe);
+        rt_put_plan(&plan, d);
         put_out(&plan);
     } else if (code == EXIT_OK) {
         rt_stop_install();
-        code = rt_driver_create(&driver, o->runs, o->from);
+        code = rt_driver_create(d, o->runs, o->from);
         if (code == EXIT_OK) {
-            printf("%s\n", driver.run.dir);
+            printf("%s\n", d->run.dir);
             fflush(stdout);
-            code = rt_driver_train(&driver, o->quiet);
+            code = rt_driver_train(d, o->quiet);
         }
     }
-    tell_recipe(&recipe, code);
-    rt_driver_close(&driver);
-    rt_world_close(&world);
-    rt_recipe_free(&recipe);
-    return say(self, code, why);
+    return finish(self, &s, code);
 }
 
 // Settings of the trainings that the command line asks for, one list each.
@@ -246,60 +233,27 @@ static int command_train(const OptCommand *self, int argc, char **argv) {
 
 // ---- resume -------------------------------------------------------------------------------------
 
-// Opens the recipe of a run folder, after a look whether it is one.
-static int open_run_recipe(RtRecipe *recipe, Arena *a, const char *dir, const char **settings,
-                           int n, char *why, size_t why_size) {
-    RtRun run;
-    int code = rt_run_open(&run, dir, false, why, why_size);
-
-    *recipe = (RtRecipe){0};
-    if (code != EXIT_OK)
-        return code;
-    rt_run_close(&run);
-    return rt_recipe_open(recipe, &(RtRecipeDef){.name = arena_printf(a, "%s/config.yaml", dir),
-                                                 .settings = settings,
-                                                 .n_settings = n});
-}
-
 static int resume(const OptCommand *self, const char *dir, int threads, bool quiet) {
-    char why[1024] = "";
-    Arena a = {0};
-    RtRecipe recipe;
-    RtWorld world = {0};
-    RtDriver driver = {0};
+    RtSession s;
+    RtDriver *d = &s.driver;
+    int code = rt_session_open_run(&s, dir, threads);
 
-    int code = open_run_recipe(&recipe, &a, dir, NULL, 0, why, sizeof why);
-    if (code == EXIT_OK)
-        code = rt_world_open(&world, &recipe, threads, why, sizeof why);
-    if (code == EXIT_OK) {
-        rt_driver_ask(&recipe, &world);
-        code = rt_recipe_code(&recipe);
-    }
-    if (code == EXIT_OK)
-        code = rt_world_build(&world, why, sizeof why);
-    if (code == EXIT_OK)
-        code = rt_driver_open(&driver, &recipe, &world, why, sizeof why);
-    driver.process_start = process_start;
+    d->process_start = process_start;
     if (code == EXIT_OK) {
         rt_stop_install();
-        code = rt_driver_resume(&driver, dir);
+        code = rt_driver_resume(d, dir);
     }
     if (code == EXIT_OK) {
         printf("%s\n", dir);
         fflush(stdout);
-        if (driver.iteration >= recipe.iterations && !quiet)
+        if (d->iteration >= s.recipe.iterations && !quiet)
             fprintf(stderr,
                     "all %" PRId64 " iterations are done; to go further: gssm-run train --from=%s "
                     "iterations=%" PRId64 "\n",
-                    driver.iteration, dir, 2 * driver.iteration);
-        code = rt_driver_train(&driver, quiet);
+                    d->iteration, dir, 2 * d->iteration);
+        code = rt_driver_train(d, quiet);
     }
-    tell_recipe(&recipe, code);
-    rt_driver_close(&driver);
-    rt_world_close(&world);
-    rt_recipe_free(&recipe);
-    arena_free(&a);
-    return say(self, code, why);
+    return finish(self, &s, code);
 }
 
 static int command_resume(const OptCommand *self, int argc, char **argv) {
@@ -325,51 +279,32 @@ typedef struct TestOptions {
 } TestOptions;
 
 static void show_task(void *data, int task, double score) {
-    const RtTestDef *def = data;
+    int64_t tasks = *(const int64_t *)data;
 
-    if (task % 10 == 9 || task + 1 == def->tasks)
-        fprintf(stderr, "task %d of %" PRId64 ": %.4f\n", task + 1, def->tasks, score);
+    if (task % 10 == 9 || task + 1 == tasks)
+        fprintf(stderr, "task %d of %" PRId64 ": %.4f\n", task + 1, tasks, score);
 }
 
 // Writes the result into the run folder.
-static int write_result(const TestOptions *o, const RtRecipe *r, const RtTestResult *t,
-                        int64_t episodes, char *why, size_t why_size) {
-    const char *latent = r->test.latent;
-    Arena a = {0};
-    RtEval e = {.row = rt_row(), .latent = latent, .n_tasks = t->n, .by_hand = o->task != NULL};
+static int write_result(const TestOptions *o, RtSession *s, const RtTestResult *t,
+                        int64_t episodes) {
+    const char *latent = s->recipe.test.latent;
+    RtEval e = {.row = rt_result_row(&s->recipe, t, o->dir, episodes),
+                .latent = latent,
+                .task_scores = t->scores,
+                .task_mses = t->mses,
+                .n_tasks = t->n,
+                .by_hand = o->task != NULL};
+    const char *name = arena_printf(&s->arena, "%s_%s", o->task ? "task" : "test", latent);
 
-    e.row.system = r->system;
-    e.row.env = r->env;
-    e.row.profile = r->profile;
-    e.row.seed = r->seed;
-    e.row.score = t->score;
-    e.row.score_sd_tasks = t->score_sd;
-    e.row.mse = t->mse;
-    e.row.mse_sd = t->mse_sd;
-    e.row.kl = t->kl;
-    e.row.paper_score = r->paper_score;
-    e.row.paper_mse = r->paper_mse;
-    e.row.real_episodes = (double)episodes;
-    e.row.seconds = rt_training_seconds(o->dir);
-    e.row.departs = r->departs;
-    e.row.n_departs = r->n_departs;
-    e.task_scores = t->scores;
-    e.task_mses = t->mses;
-    const char *name = arena_printf(&a, "%s_%s", o->task ? "task" : "test", latent);
-    bool done = rt_eval_write(o->dir, name, &e, why, why_size);
-    arena_free(&a);
-    return done ? EXIT_OK : EXIT_IO;
+    return rt_eval_write(o->dir, name, &e, s->why, sizeof s->why) ? EXIT_OK : EXIT_IO;
 }
 
 static int test(const OptCommand *self, const TestOptions *o) {
-    char why[1024] = "";
+    RtSession s;
     Arena a = {0};
     const char *settings[3];
     int n = 0;
-    RtRecipe recipe;
-    RtWorld world = {0};
-    RtVars vars = {0};
-    RtTester *tester = NULL;
     double params[ENV_TASK_MAX], start = rt_now();
     int64_t episodes = 0, iteration = 0;
 
@@ -379,58 +314,28 @@ static int test(const OptCommand *self, const TestOptions *o) {
         settings[n++] = arena_printf(&a, "test.act.episodes=%" PRId64, o->episodes);
     if (o->latent)
         settings[n++] = arena_printf(&a, "test.latent=%s", o->latent);
-    int code = open_run_recipe(&recipe, &a, o->dir, settings, n, why, sizeof why);
+    int code =
+        rt_session_open_test(&s, o->dir, settings, n, (int)o->threads, &iteration, &episodes);
     if (code == EXIT_OK && o->task &&
-        !env_parse_task(recipe.family, o->task, params, why, sizeof why))
+        !env_parse_task(s.recipe.family, o->task, params, s.why, sizeof s.why))
         code = EXIT_BAD_USAGE;
-    if (code == EXIT_OK)
-        code = rt_world_open(&world, &recipe, (int)o->threads, why, sizeof why);
     if (code == EXIT_OK) {
-        rt_experience_ask(&recipe, &world);
-        rt_tester_ask(&recipe, &world);
-        code = rt_recipe_code(&recipe);
-    }
-    if (code == EXIT_OK)
-        code = rt_world_build(&world, why, sizeof why);
-    if (code == EXIT_OK)
-        code = rt_load_state(world.state, o->dir, &episodes, &iteration, why, sizeof why);
-
-    RtScene scene = {
-        .recipe = &recipe, .world = &world, .vars = &vars, .why = why, .why_size = sizeof why};
-    const RtCollect *act = code == EXIT_OK ? recipe.test.act->def : NULL;
-    if (code == EXIT_OK) {
-        rt_stop_install();
-        rt_scene_open(&scene);
-        tester = rt_tester_new(&scene, act->episodes, recipe.test.act->loc);
-        code = tester ? EXIT_OK : rt_recipe_code(&recipe);
-    }
-    if (code == EXIT_OK) {
-        RtTestDef def = {.tasks = o->task ? 1 : recipe.test.tasks,
-                         .episodes = act->episodes,
-                         .latent = recipe.test.latent,
-                         .key = (uint64_t)recipe.test.seed,
-                         .params = o->task ? params : NULL,
-                         .show = o->quiet ? NULL : show_task};
         RtTestResult result;
         Buf b = {0};
-        def.data = &def;
-        code = rt_tester_run(tester, &scene, &def, &result);
+        rt_stop_install();
+        code = rt_session_test(&s, o->task ? params : NULL, o->quiet ? NULL : show_task,
+                               &s.recipe.test.tasks, &result);
         if (code == EXIT_OK) {
-            rt_put_test(&b, &recipe, &result, recipe.test.latent, rt_now() - start, o->json);
+            rt_put_test(&b, &s.recipe, &result, s.recipe.test.latent, rt_now() - start, o->json);
             put_out(&b);
-            code = write_result(o, &recipe, &result, episodes, why, sizeof why);
+            code = write_result(o, &s, &result, episodes);
         }
     }
-    if (iteration < recipe.iterations && code == EXIT_OK)
+    if (code == EXIT_OK && iteration < s.recipe.iterations)
         fprintf(stderr, "note: training has done %" PRId64 " of %" PRId64 " iterations\n",
-                iteration, recipe.iterations);
-    tell_recipe(&recipe, code);
-    rt_tester_free(tester);
-    rt_vars_free(&vars);
-    rt_world_close(&world);
-    rt_recipe_free(&recipe);
+                iteration, s.recipe.iterations);
     arena_free(&a);
-    return say(self, code, code == EXIT_STOPPED ? "stopped" : why);
+    return finish(self, &s, code);
 }
 
 static int command_test(const OptCommand *self, int argc, char **argv) {

@@ -107,12 +107,11 @@ static RtActor *new_actor(RtTester *t, RtScene *scene, const RtStage *s, int64_t
     return a;
 }
 
-RtTester *rt_tester_new(RtScene *scene, int64_t episodes, Loc loc) {
+RtTester *rt_tester_new(RtScene *scene, int64_t episodes) {
     const RtTest *test = &scene->recipe->test;
     RtTester *t = calloc(1, sizeof *t);
     RtScene inner = *scene;
 
-    (void)loc;
     if (!t)
         arena_out_of_memory(sizeof *t);
     t->recipe = scene->recipe;

@@ -34,7 +34,7 @@ void rt_tester_ask(const RtRecipe *recipe, RtWorld *w);
 
 // A tester of `episodes` episodes a task, in the world of `scene`. NULL with errors in the world's
 // diag. The caller frees it with rt_tester_free().
-RtTester *rt_tester_new(RtScene *scene, int64_t episodes, Loc loc);
+RtTester *rt_tester_new(RtScene *scene, int64_t episodes);
 void rt_tester_free(RtTester *t);
 
 // Tests the world's state, which stays as it is. An exit code. The result is valid until the next

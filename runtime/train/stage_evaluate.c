@@ -56,7 +56,7 @@ static void evaluate_declare(RtStage *s, RtScene *scene) {
 static bool evaluate_bind(RtStage *s, RtScene *scene) {
     Evaluate *e = s->def;
 
-    e->tester = rt_tester_new(scene, e->episodes, s->loc);
+    e->tester = rt_tester_new(scene, e->episodes);
     return e->tester != NULL;
 }
 

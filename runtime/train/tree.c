@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "runtime/exec/roots.h"
+
 enum { COMMENT_COLUMN = 60 };
 
 static Yaml *map_new(Arena *a, Loc loc, int cap) {
@@ -99,6 +101,20 @@ const char *rt_short_path(Arena *a, const char *path) {
     return path;
 }
 
+// The path as it is told for origins: below a folder of models, from that folder on.
+static const char *origin_path(Arena *a, const char *path) {
+    const char *const *roots;
+    int n = rt_model_roots(&roots);
+
+    for (int i = 0; i < n; i++) {
+        size_t len = strlen(roots[i]);
+        const char *name = strrchr(roots[i], '/');
+        if (strncmp(path, roots[i], len) == 0 && path[len] == '/')
+            return arena_printf(a, "%s%s", name ? name + 1 : roots[i], path + len);
+    }
+    return rt_short_path(a, path);
+}
+
 // The comment at the end of line `line`, as rt_tree_print() puts it; NULL where there is none.
 static const char *comment_of_line(Arena *a, const DiagFile *f, int line) {
     const char *s = f->text, *end, *comment = NULL;
@@ -127,7 +143,7 @@ const char *rt_tree_origin(Arena *a, const RtOrigins *o, Loc key) {
         if (comment)
             return comment;
     }
-    const char *place = arena_printf(a, "%s:%d", rt_short_path(a, key.file->path), key.line);
+    const char *place = arena_printf(a, "%s:%d", origin_path(a, key.file->path), key.line);
     for (int i = 0; i < o->n; i++)
         if (o->profile_files[i] == key.file)
             return arena_printf(a, "profile %s, %s", o->profile, place);

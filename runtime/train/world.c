@@ -53,6 +53,7 @@ void rt_world_close(RtWorld *w) {
     }
     rt_call_free(w->initial_call);
     rt_program_free(w->initial);
+    rt_state_free(w->state);
     if (w->pool)
         rt_pool_free(w->pool);
     arena_free(&w->arena);

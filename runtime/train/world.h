@@ -30,7 +30,7 @@ struct RtWorld {
     int n, cap;
     RtProgram *initial;
     RtCall *initial_call;
-    RtState *state; // what calls are bound to
+    RtState *state; // what calls are bound to; the world's own when it is closed
     double build_seconds;
 };
 

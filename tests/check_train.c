@@ -1,0 +1,555 @@
+// tests/check_train.c -- training by a recipe: the same bits whatever happens on the way.
+//
+// Trainings run in processes of their own, so that they can be killed. They are tiny: four
+// iterations of a small GSSM on Cart-Pole.
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <check.h>
+
+#include "envs/env_random.h"
+#include "ir/base/exits.h"
+#include "runtime/train/session.h"
+
+static char dir[64]; // of the test
+static char why[512];
+
+static const char *const tiny[] = {
+    "iterations=4",
+    "tasks.iterations_each=2",
+    "fit.times=6",
+    "improve.times=4",
+    "improve.dims={K: 3, H: 4}",
+    "dynamics.hidden=8",
+    "dynamics.width=4",
+    "dynamics.latent=2",
+    "policy.centres=4",
+    "restart.tries=1",
+    "restart.when=iteration == 1",
+    "test.tasks=2",
+    "test.act.episodes=3",
+    "target=cpu",
+};
+enum { N_TINY = sizeof tiny / sizeof *tiny };
+
+static void setup(void) {
+    strcpy(dir, "/tmp/check_train_XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+}
+
+static void delete_tree(const char *path) {
+    DIR *folder = opendir(path);
+    char name[1024];
+
+    if (!folder) {
+        unlink(path);
+        return;
+    }
+    for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
+        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+            continue;
+        snprintf(name, sizeof name, "%s/%s", path, d->d_name);
+        delete_tree(name);
+    }
+    closedir(folder);
+    rmdir(path);
+}
+
+static void teardown(void) {
+    delete_tree(dir);
+}
+
+// A path in the test's folder, "{dir}/{name}"; eight can be in use at once.
+static const char *at(const char *name) {
+    static char paths[8][512];
+    static int next;
+    char *path = paths[next++ % 8];
+
+    snprintf(path, sizeof paths[0], "%s/%s", dir, name);
+    return path;
+}
+
+// The one run in the folder `root`, or NULL.
+static const char *run_in(const char *root) {
+    static char path[1024];
+    DIR *folder = opendir(root);
+    bool found = false;
+
+    if (!folder)
+        return NULL;
+    for (struct dirent *d = readdir(folder); d; d = readdir(folder))
+        if (d->d_name[0] != '.') {
+            snprintf(path, sizeof path, "%s/%s", root, d->d_name);
+            found = true;
+        }
+    closedir(folder);
+    return found ? path : NULL;
+}
+
+// ---- trainings ----------------------------------------------------------------------------------
+
+// The tiny recipe with up to two further settings.
+static RtRecipeDef recipe(const char **settings, const char *first, const char *second) {
+    int n = N_TINY;
+
+    memcpy(settings, tiny, sizeof tiny);
+    if (first)
+        settings[n++] = first;
+    if (second)
+        settings[n++] = second;
+    return (RtRecipeDef){.name = "cartpole/gssm", .settings = settings, .n_settings = n};
+}
+
+static int finish(RtSession *s, int code) {
+    diag_print(&s->recipe.diag, stderr, false);
+    if (code != EXIT_OK && code != EXIT_STOPPED && s->why[0])
+        fprintf(stderr, "%s\n", s->why);
+    rt_session_close(s);
+    return code;
+}
+
+static int train(const char *root, int threads, const char *setting, const char *from) {
+    const char *settings[N_TINY + 2];
+    RtRecipeDef def = recipe(settings, setting, NULL);
+    char config[1024];
+    RtSession s;
+
+    if (from) {
+        snprintf(config, sizeof config, "%s/config.yaml", from);
+        def = (RtRecipeDef){.name = config, .settings = &setting, .n_settings = setting != NULL};
+    }
+    int code = rt_session_open(&s, &def, threads);
+    if (code == EXIT_OK) {
+        rt_stop_install();
+        code = rt_driver_create(&s.driver, root, from);
+    }
+    if (code == EXIT_OK)
+        code = rt_driver_train(&s.driver, true);
+    return finish(&s, code);
+}
+
+static int resume(const char *run, int threads) {
+    RtSession s;
+    int code = rt_session_open_run(&s, run, threads);
+
+    if (code == EXIT_OK) {
+        rt_stop_install();
+        code = rt_driver_resume(&s.driver, run);
+    }
+    if (code == EXIT_OK)
+        code = rt_driver_train(&s.driver, true);
+    return finish(&s, code);
+}
+
+// Starts a training in a process of its own: anew where there is no run in `root`.
+static pid_t start(const char *root) {
+    const char *run = run_in(root);
+    pid_t child = fork();
+
+    ck_assert_int_ge(child, 0);
+    if (child == 0) {
+        char config[1100];
+        snprintf(config, sizeof config, "%s/config.yaml", run ? run : "");
+        if (run && access(config, F_OK) != 0)
+            delete_tree(run), run = NULL;
+        int code = run ? resume(run, 1) : train(root, 1, NULL, NULL);
+        _exit(code);
+    }
+    return child;
+}
+
+static int wait_for(pid_t child) {
+    int status;
+
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static double now(void) {
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void sleep_for(double seconds) {
+    struct timespec t = {(time_t)seconds, (long)((seconds - (double)(time_t)seconds) * 1e9)};
+
+    nanosleep(&t, NULL);
+}
+
+// ---- comparing ----------------------------------------------------------------------------------
+
+static void check_same_file(const char *a, const char *b) {
+    Buf x = {0}, y = {0};
+
+    ck_assert_msg(buf_read_file(&x, a, 0, why, sizeof why), "%s", why);
+    ck_assert_msg(buf_read_file(&y, b, 0, why, sizeof why), "%s", why);
+    ck_assert_msg(x.len == y.len && memcmp(buf_text(&x), buf_text(&y), x.len) == 0,
+                  "%s and %s differ", a, b);
+    buf_free(&x);
+    buf_free(&y);
+}
+
+// The number of files, all of them the same in both folders.
+static int check_same_folder(const char *a, const char *b) {
+    DIR *folder = opendir(a), *other = opendir(b);
+    char x[1400], y[1400];
+    int n = 0, n_other = 0;
+
+    ck_assert(folder && other);
+    for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
+        if (d->d_name[0] == '.')
+            continue;
+        snprintf(x, sizeof x, "%s/%s", a, d->d_name);
+        snprintf(y, sizeof y, "%s/%s", b, d->d_name);
+        check_same_file(x, y);
+        n++;
+    }
+    for (struct dirent *d = readdir(other); d; d = readdir(other))
+        n_other += d->d_name[0] != '.';
+    closedir(folder);
+    closedir(other);
+    ck_assert_int_eq(n, n_other);
+    return n;
+}
+
+// Parameters, events and episodes of two runs are the same bytes.
+static void check_same_runs(const char *a, const char *b) {
+    static const char *const parts[] = {"checkpoints", "episodes"};
+    char x[1200], y[1200];
+
+    snprintf(x, sizeof x, "%s/events.jsonl", a);
+    snprintf(y, sizeof y, "%s/events.jsonl", b);
+    check_same_file(x, y);
+    for (int i = 0; i < 2; i++) {
+        snprintf(x, sizeof x, "%s/%s", a, parts[i]);
+        snprintf(y, sizeof y, "%s/%s", b, parts[i]);
+        ck_assert_int_gt(check_same_folder(x, y), 0);
+    }
+}
+
+// Trains to the end in the folder `name` and gives the run.
+static const char *whole_run(const char *name) {
+    static char path[1024];
+
+    ck_assert_int_eq(train(at(name), 1, NULL, NULL), EXIT_OK);
+    snprintf(path, sizeof path, "%s", run_in(at(name)));
+    return path;
+}
+
+// ---- tests --------------------------------------------------------------------------------------
+
+START_TEST(a_run_killed_at_random_moments_ends_like_one_left_alone) {
+    enum { KILLS = 12 };
+    double begun = now();
+    const char *whole = whole_run("whole"), *cut = at("cut");
+    double seconds = now() - begun;
+    int killed = 0, code = 1;
+
+    for (int i = 0; i < KILLS; i++) {
+        pid_t child = start(cut);
+        sleep_for(seconds * env_random_uniform(11, (uint64_t)i));
+        kill(child, SIGKILL);
+        code = wait_for(child);
+        ck_assert(code == EXIT_OK || code == -SIGKILL);
+        killed += code != EXIT_OK;
+    }
+    code = wait_for(start(cut));
+    ck_assert_int_eq(code, EXIT_OK);
+    ck_assert_int_gt(killed, 0);
+    check_same_runs(whole, run_in(cut));
+}
+END_TEST
+
+START_TEST(a_run_asked_to_stop_gives_75_and_resumes_to_the_same) {
+    double begun = now();
+    const char *whole = whole_run("whole"), *cut = at("cut");
+    double seconds = now() - begun;
+    bool stopped = false;
+
+    for (int i = 0; i < 4 && !stopped; i++) {
+        pid_t child = start(cut);
+        sleep_for(seconds * (0.8 - 0.1 * i));
+        kill(child, i % 2 ? SIGINT : SIGTERM);
+        int code = wait_for(child);
+        // before the driver listens, a signal simply ends the process
+        ck_assert(code == EXIT_STOPPED || code == EXIT_OK || code == -SIGTERM || code == -SIGINT);
+        stopped = code == EXIT_STOPPED;
+        if (code == EXIT_OK)
+            delete_tree(cut);
+    }
+    ck_assert(stopped);
+    ck_assert_int_eq(wait_for(start(cut)), EXIT_OK);
+    check_same_runs(whole, run_in(cut));
+}
+END_TEST
+
+START_TEST(the_number_of_threads_changes_no_bit) {
+    const char *one = whole_run("one");
+
+    ck_assert_int_eq(train(at("two"), 2, NULL, NULL), EXIT_OK);
+    check_same_runs(one, run_in(at("two")));
+    ck_assert_int_eq(train(at("three"), 3, NULL, NULL), EXIT_OK);
+    check_same_runs(one, run_in(at("three")));
+}
+END_TEST
+
+START_TEST(another_seed_is_another_run) {
+    const char *one = whole_run("one");
+    Buf x = {0}, y = {0};
+    char path[1200];
+
+    snprintf(path, sizeof path, "%s/events.jsonl", one);
+    ck_assert(buf_read_file(&x, path, 0, why, sizeof why));
+    ck_assert_int_eq(train(at("two"), 1, "seed=1", NULL), EXIT_OK);
+    snprintf(path, sizeof path, "%s/events.jsonl", run_in(at("two")));
+    ck_assert(buf_read_file(&y, path, 0, why, sizeof why));
+    ck_assert(x.len != y.len || memcmp(x.data, y.data, x.len) != 0);
+    buf_free(&x);
+    buf_free(&y);
+}
+END_TEST
+
+START_TEST(a_run_continued_from_another_ends_like_a_long_one) {
+    const char *whole = whole_run("whole");
+    char half[1024];
+
+    ck_assert_int_eq(train(at("half"), 1, "iterations=3", NULL), EXIT_OK);
+    snprintf(half, sizeof half, "%s", run_in(at("half")));
+    ck_assert_int_eq(train(at("none"), 1, NULL, half), EXIT_BAD_USAGE);
+    ck_assert_ptr_null(run_in(at("none")));
+    ck_assert_int_eq(train(at("more"), 1, "iterations=4", half), EXIT_OK);
+
+    // the older checkpoints of the long run were made with the same total
+    char x[1200], y[1200];
+    snprintf(x, sizeof x, "%s/events.jsonl", whole);
+    snprintf(y, sizeof y, "%s/events.jsonl", run_in(at("more")));
+    check_same_file(x, y);
+    snprintf(x, sizeof x, "%s/episodes", whole);
+    snprintf(y, sizeof y, "%s/episodes", run_in(at("more")));
+    check_same_folder(x, y);
+}
+END_TEST
+
+START_TEST(a_damaged_checkpoint_costs_an_iteration_and_no_bit) {
+    const char *whole = whole_run("whole");
+    char path[1200];
+
+    ck_assert_int_eq(train(at("cut"), 1, NULL, NULL), EXIT_OK);
+    snprintf(path, sizeof path, "%s/checkpoints/000004.safetensors", run_in(at("cut")));
+    ck_assert_int_eq(truncate(path, 1000), 0);
+    ck_assert_int_eq(resume(run_in(at("cut")), 1), EXIT_OK);
+    check_same_runs(whole, run_in(at("cut")));
+}
+END_TEST
+
+START_TEST(a_run_whose_recipe_changed_is_not_resumed) {
+    const char *run = whole_run("whole");
+    char path[1200];
+
+    snprintf(path, sizeof path, "%s/config.yaml", run);
+    FILE *f = fopen(path, "a");
+    fputs("departs: {}\n", f);
+    fclose(f);
+    ck_assert_int_eq(resume(run, 1), EXIT_BAD_INPUT);
+    ck_assert_int_eq(resume(at("nothing"), 1), EXIT_MISSING);
+}
+END_TEST
+
+START_TEST(a_run_in_use_is_left_alone) {
+    const char *run = whole_run("whole");
+    RtRun held;
+
+    ck_assert_int_eq(rt_run_open(&held, run, true, why, sizeof why), EXIT_OK);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(resume(run, 1));
+    ck_assert_int_eq(wait_for(child), EXIT_IN_USE);
+    rt_run_close(&held);
+}
+END_TEST
+
+static const struct {
+    const char *setting;
+    int code;
+} bad[] = {
+    {"fit.batch.rows=51", EXIT_BAD_USAGE},  // more than a task has
+    {"fit.batch.tasks=9", EXIT_BAD_USAGE},  // more than the program takes
+    {"improve.dims.Q=3", EXIT_BAD_USAGE},   // no such dim
+    {"fit.settings.rat=1", EXIT_BAD_USAGE}, // no such setting
+    {"fit.settings.rate=iteratio", EXIT_BAD_USAGE},
+    {"fit.update=dynamics.fitt", EXIT_BAD_USAGE},
+    {"act.episodes=2000", EXIT_BAD_USAGE},  // more than the actor takes
+    {"act.collect=policy", EXIT_BAD_USAGE}, // no actor
+    {"restart.value=cost", EXIT_BAD_USAGE},
+    {"log.x=fit.loss +", EXIT_BAD_USAGE},
+    {"log.x=fit.los", EXIT_BAD_USAGE},
+    {"target=cuda", EXIT_MISSING},
+    {"dynamics.hiden=3", EXIT_BAD_USAGE},
+};
+enum { N_BAD = sizeof bad / sizeof *bad };
+
+START_TEST(bad_input_is_refused_before_anything_is_created) {
+    fclose(stderr);
+    ck_assert_int_eq(train(at("runs"), 1, bad[_i].setting, NULL), bad[_i].code);
+    ck_assert_ptr_null(run_in(at("runs")));
+}
+END_TEST
+
+// ---- meta-testing -------------------------------------------------------------------------------
+
+static RtTestResult tested; // its arrays copied
+static double scores[16], mses[16];
+
+static void test_run(const char *run, int threads, const char *setting, const double *params) {
+    RtSession s;
+    int64_t iteration, episodes;
+    int code =
+        rt_session_open_test(&s, run, &setting, setting != NULL, threads, &iteration, &episodes);
+
+    ck_assert_int_eq(code, EXIT_OK);
+    ck_assert_int_eq(iteration, 4);
+    ck_assert_int_eq(episodes, 8);
+    ck_assert_int_eq(rt_session_test(&s, params, NULL, NULL, &tested), EXIT_OK);
+    memcpy(scores, tested.scores, (size_t)tested.n * sizeof *scores);
+    memcpy(mses, tested.mses, (size_t)tested.n * sizeof *mses);
+    rt_session_close(&s);
+}
+
+START_TEST(a_test_repeats_to_the_same_bits) {
+    const char *run = whole_run("whole");
+    double first[2], errors[2];
+
+    test_run(run, 1, NULL, NULL);
+    ck_assert_int_eq(tested.n, 2);
+    ck_assert_int_eq(tested.episodes, 2 * (2 + 2 + 3));
+    memcpy(first, scores, sizeof first);
+    memcpy(errors, mses, sizeof errors);
+    ck_assert(first[0] < 0 && first[0] >= -1);
+    ck_assert(errors[0] > 0);
+    ck_assert_double_eq(tested.score, (first[0] + first[1]) / 2);
+
+    // again, with other threads, and among more tasks
+    test_run(run, 1, NULL, NULL);
+    ck_assert_mem_eq(scores, first, sizeof first);
+    test_run(run, 3, NULL, NULL);
+    ck_assert_mem_eq(scores, first, sizeof first);
+    ck_assert_mem_eq(mses, errors, sizeof errors);
+    test_run(run, 1, "test.tasks=3", NULL);
+    ck_assert_int_eq(tested.n, 3);
+    ck_assert_mem_eq(scores, first, sizeof first);
+    ck_assert_mem_eq(mses, errors, sizeof errors);
+}
+END_TEST
+
+START_TEST(another_latent_is_another_test_of_the_same_tasks) {
+    const char *run = whole_run("whole");
+    double own[2], errors[2];
+
+    test_run(run, 1, NULL, NULL);
+    memcpy(own, scores, sizeof own);
+    memcpy(errors, mses, sizeof errors);
+    test_run(run, 1, "test.latent=other", NULL);
+    ck_assert_mem_eq(mses, errors, sizeof errors);
+    test_run(run, 1, "test.latent=zero", NULL);
+    ck_assert(memcmp(scores, own, sizeof own) != 0);
+    ck_assert_mem_eq(mses, errors, sizeof errors);
+}
+END_TEST
+
+START_TEST(a_task_can_be_given_by_hand) {
+    const char *run = whole_run("whole");
+    const double params[] = {1.5, 0.9};
+
+    test_run(run, 1, NULL, params);
+    ck_assert_int_eq(tested.n, 1);
+    ck_assert(scores[0] < 0 && scores[0] >= -1);
+    test_run(run, 1, "test.latent=other", params);
+    ck_assert_int_eq(tested.n, 1);
+}
+END_TEST
+
+// ---- choices ------------------------------------------------------------------------------------
+
+START_TEST(rows_are_picked_without_replacement) {
+    Arena a = {0};
+    RtPicker p = {0};
+    int64_t rows[40], out[40], again[40];
+
+    for (int i = 0; i < 40; i++)
+        rows[i] = 100 + i;
+    for (int k = 0; k <= 40; k++) {
+        bool seen[40] = {0};
+        rt_pick_rows(&p, &a, (uint64_t)k, rows, 40, k, out);
+        for (int i = 0; i < k; i++) {
+            ck_assert(out[i] >= 100 && out[i] < 140 && !seen[out[i] - 100]);
+            seen[out[i] - 100] = true;
+        }
+        // the scratch is as it was, so that order does not matter
+        for (int i = 0; i < 40; i++)
+            ck_assert_int_eq(p.scratch[i], i);
+        rt_pick_rows(&p, &a, (uint64_t)k, rows, 40, k, again);
+        ck_assert_mem_eq(out, again, (size_t)k * sizeof *out);
+    }
+    arena_free(&a);
+}
+END_TEST
+
+START_TEST(picks_are_uniform) {
+    int count[7] = {0};
+
+    for (uint64_t i = 0; i < 70000; i++)
+        count[rt_pick(5, i, 7)]++;
+    for (int i = 0; i < 7; i++)
+        ck_assert_int_lt(abs(count[i] - 10000), 400);
+}
+END_TEST
+
+static Suite *train_suite(void) {
+    Suite *s = suite_create("train");
+
+    TCase *choices = tcase_create("choices");
+    tcase_add_test(choices, rows_are_picked_without_replacement);
+    tcase_add_test(choices, picks_are_uniform);
+    suite_add_tcase(s, choices);
+
+    TCase *runs = tcase_create("runs");
+    tcase_set_timeout(runs, 600);
+    tcase_add_checked_fixture(runs, setup, teardown);
+    tcase_add_test(runs, a_run_killed_at_random_moments_ends_like_one_left_alone);
+    tcase_add_test(runs, a_run_asked_to_stop_gives_75_and_resumes_to_the_same);
+    tcase_add_test(runs, the_number_of_threads_changes_no_bit);
+    tcase_add_test(runs, another_seed_is_another_run);
+    tcase_add_test(runs, a_run_continued_from_another_ends_like_a_long_one);
+    tcase_add_test(runs, a_damaged_checkpoint_costs_an_iteration_and_no_bit);
+    tcase_add_test(runs, a_run_whose_recipe_changed_is_not_resumed);
+    tcase_add_test(runs, a_run_in_use_is_left_alone);
+    tcase_add_loop_test(runs, bad_input_is_refused_before_anything_is_created, 0, N_BAD);
+    suite_add_tcase(s, runs);
+
+    TCase *tests = tcase_create("meta-test");
+    tcase_set_timeout(tests, 600);
+    tcase_add_checked_fixture(tests, setup, teardown);
+    tcase_add_test(tests, a_test_repeats_to_the_same_bits);
+    tcase_add_test(tests, another_latent_is_another_test_of_the_same_tasks);
+    tcase_add_test(tests, a_task_can_be_given_by_hand);
+    suite_add_tcase(s, tests);
+    return s;
+}
+
+int main(void) {
+    SRunner *r = srunner_create(train_suite());
+
+    srunner_run_all(r, CK_ENV);
+    int n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
