@@ -75,7 +75,8 @@ static bool check_most(RtScene *scene, const RtUnit *u, Loc loc, const char *wha
 }
 
 // Inputs and outputs of the two programs, and whether rows and context fit their dims.
-static bool bind_programs(RtActor *a, RtScene *scene, Loc loc, int64_t rows, int64_t context) {
+static bool bind_programs(RtActor *a, RtScene *scene, const RtActorDef *def) {
+    const Loc loc = def->loc;
     const RtExperience *e = scene->experience;
     Arena *arena = &scene->world->arena;
     bool done = true;
@@ -85,10 +86,14 @@ static bool bind_programs(RtActor *a, RtScene *scene, Loc loc, int64_t rows, int
         const char *name = arena_printf(arena, "%sc", e->fields[i].name);
         a->context_in[i] = a->begin->program ? rt_call_find_input(a->begin->call, name) : -1;
         const IrDimVar *d = rt_unit_input_dim(a->begin, a->context_in[i], 0);
-        done = (!d || check_most(scene, a->begin, loc, "rows of context", context, d->max)) && done;
+        done = (!d || check_most(scene, a->begin, def->context_loc, "rows of context", def->context,
+                                 d->max)) &&
+               done;
     }
     int64_t most = a->begin->program ? rt_unit_max_dim(a->begin, "B") : -1;
-    done = (most < 0 || check_most(scene, a->begin, loc, "episodes at once", rows, most)) && done;
+    done = (most < 0 ||
+            check_most(scene, a->begin, def->rows_loc, "episodes at once", def->rows, most)) &&
+           done;
 
     a->in_s = rt_call_find_input(a->step->call, "s");
     a->out_a = rt_call_find_output(a->step->call, "out");
@@ -116,7 +121,9 @@ static bool bind_programs(RtActor *a, RtScene *scene, Loc loc, int64_t rows, int
         done = false;
     }
     bind_carry(a, arena);
-    return check_most(scene, a->step, loc, "episodes at once", rows, a->rows_dim->max) && done;
+    return check_most(scene, a->step, def->rows_loc, "episodes at once", def->rows,
+                      a->rows_dim->max) &&
+           done;
 }
 
 static double *doubles(size_t n) {
@@ -127,8 +134,27 @@ static double *doubles(size_t n) {
     return p;
 }
 
-RtActor *rt_actor_new(const char *name, Loc loc, RtScene *scene, int64_t rows, int64_t steps,
-                      int64_t context) {
+static Loc place(const Yaml *map, const char *key, Loc otherwise) {
+    const Yaml *y = yaml_find(map, key);
+
+    return y ? y->loc : otherwise;
+}
+
+RtActorDef rt_actor_def(const RtStage *s, const RtRecipe *recipe, int64_t episodes) {
+    const RtCollect *c = s->def;
+
+    return (RtActorDef){
+        .name = s->object,
+        .rows = episodes,
+        .steps = c->steps ? c->steps : recipe->family->horizon,
+        .context = c->context.rows,
+        .loc = s->object_loc,
+        .rows_loc = place(s->map, "episodes", s->object_loc),
+        .context_loc = place(yaml_find(s->map, "context"), "rows", s->object_loc),
+    };
+}
+
+RtActor *rt_actor_new(const RtActorDef *def, RtScene *scene) {
     Arena *arena = &scene->world->arena;
     RtActor *a = calloc(1, sizeof *a);
     char why[256];
@@ -136,20 +162,21 @@ RtActor *rt_actor_new(const char *name, Loc loc, RtScene *scene, int64_t rows, i
     if (!a)
         arena_out_of_memory(sizeof *a);
     a->family = scene->recipe->family;
-    a->steps = (int)steps;
-    a->begin = rt_world_ask(scene->world, entry_of(arena, name, "begin"), loc, LANG_FUNCTION);
-    a->step = rt_world_ask(scene->world, entry_of(arena, name, "step"), loc, LANG_FUNCTION);
-    if (!a->begin || !a->step || !a->step->program ||
-        !bind_programs(a, scene, loc, rows, context)) {
+    a->steps = (int)def->steps;
+    a->begin =
+        rt_world_ask(scene->world, entry_of(arena, def->name, "begin"), def->loc, LANG_FUNCTION);
+    a->step =
+        rt_world_ask(scene->world, entry_of(arena, def->name, "step"), def->loc, LANG_FUNCTION);
+    if (!a->begin || !a->step || !a->step->program || !bind_programs(a, scene, def)) {
         rt_actor_free(a);
         return NULL;
     }
-    if (!env_batch_open(&a->batch, a->family, (int)rows, why, sizeof why)) {
-        diag_error(scene->world->diag, loc, E_recipe, "%s", why);
+    if (!env_batch_open(&a->batch, a->family, (int)def->rows, why, sizeof why)) {
+        diag_error(scene->world->diag, def->rows_loc, E_recipe, "%s", why);
         rt_actor_free(a);
         return NULL;
     }
-    size_t n = (size_t)rows, k = (size_t)steps;
+    size_t n = (size_t)def->rows, k = (size_t)def->steps;
     a->action = doubles(n * (size_t)a->family->action_dim);
     a->s = doubles(n * (k + 1) * (size_t)a->family->obs_dim);
     a->a = doubles(n * k * (size_t)a->family->action_dim);

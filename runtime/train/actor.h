@@ -25,10 +25,20 @@ typedef struct RtRollout {
     bool zero; // the real leaves of the carry are set to 0
 } RtRollout;
 
-// An actor with memory for `rows` episodes of `steps` transitions and contexts of `context` rows.
-// NULL with errors at `loc` in the world's diag. The caller frees it with rt_actor_free().
-RtActor *rt_actor_new(const char *name, Loc loc, RtScene *scene, int64_t rows, int64_t steps,
-                      int64_t context);
+// What an actor is made for, and where the recipe says each part.
+typedef struct RtActorDef {
+    const char *name;    // of the instance
+    int64_t rows, steps; // episodes at once, transitions of each
+    int64_t context;     // rows of context at most
+    Loc loc, rows_loc, context_loc;
+} RtActorDef;
+
+// What the collecting stage `s` needs for `episodes` episodes.
+RtActorDef rt_actor_def(const RtStage *s, const RtRecipe *recipe, int64_t episodes);
+
+// An actor with memory for its episodes. NULL with errors in the world's diag. The caller frees it
+// with rt_actor_free().
+RtActor *rt_actor_new(const RtActorDef *def, RtScene *scene);
 void rt_actor_free(RtActor *a);
 
 // Runs all rows to their end. An exit code; EXIT_CHECK where an action was refused, EXIT_STOPPED.

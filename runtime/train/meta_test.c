@@ -100,9 +100,8 @@ static RtActor *new_actor(RtTester *t, RtScene *scene, const RtStage *s, int64_t
                           bool *done) {
     if (!s)
         return NULL;
-    const RtCollect *c = s->def;
-    RtActor *a =
-        rt_actor_new(s->object, s->object_loc, scene, episodes, steps_of(t, c), c->context.rows);
+    RtActorDef def = rt_actor_def(s, t->recipe, episodes);
+    RtActor *a = rt_actor_new(&def, scene);
     *done = *done && a;
     return a;
 }

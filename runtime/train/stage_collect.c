@@ -50,9 +50,9 @@ static void collect_ask(RtStage *s, const RtRecipe *recipe, RtWorld *w) {
 
 static bool collect_bind(RtStage *s, RtScene *scene) {
     RtCollect *c = s->def;
-    int64_t steps = c->steps ? c->steps : scene->recipe->family->horizon;
+    RtActorDef def = rt_actor_def(s, scene->recipe, c->episodes);
 
-    c->actor = rt_actor_new(s->object, s->object_loc, scene, c->episodes, steps, c->context.rows);
+    c->actor = rt_actor_new(&def, scene);
     return c->actor != NULL;
 }
 
