@@ -1,10 +1,13 @@
 // codegen/cache.c -- compiled objects on disk, by the hash of what they were made from.
 #include "codegen/cache.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <xxhash.h>
 
@@ -85,4 +88,54 @@ bool cache_write(const char *dir, CacheKey key, const void *data, size_t len) {
     bool done = buf_write_file(path, whole.data, whole.len, why, sizeof why);
     buf_free(&whole);
     return done;
+}
+
+static bool is_hex(const char *s, size_t len) {
+    return strlen(s) == len && strspn(s, "0123456789abcdef") == len;
+}
+
+static int not_hidden(const struct dirent *e) {
+    return e->d_name[0] != '.';
+}
+
+static void visit_folder(const char *dir, const char *folder,
+                         void (*visit)(const CacheEntry *entry, void *data), void *data) {
+    char path[MAX_PATH];
+    struct dirent **names;
+
+    snprintf(path, sizeof path, "%s/%s", dir, folder);
+    int n = scandir(path, &names, not_hidden, alphasort);
+    for (int i = 0; i < n; i++) {
+        CacheEntry entry = {.path = path};
+        struct stat st;
+        const char *name = names[i]->d_name;
+        int len = snprintf(path, sizeof path, "%s/%s/%s", dir, folder, name);
+        if (len > 0 && (size_t)len < sizeof path && stat(path, &st) == 0) {
+            entry.bytes = st.st_size;
+            entry.used = st.st_mtime;
+            if (is_hex(name, sizeof entry.key.hex - 3))
+                snprintf(entry.key.hex, sizeof entry.key.hex, "%.2s%.30s", folder, name);
+            else
+                memset(entry.key.hex, '0', sizeof entry.key.hex - 1);
+            visit(&entry, data);
+        }
+        free(names[i]);
+    }
+    if (n >= 0)
+        free(names);
+}
+
+bool cache_walk(const char *dir, void (*visit)(const CacheEntry *entry, void *data), void *data) {
+    struct dirent **names;
+    int n = scandir(dir, &names, not_hidden, alphasort);
+
+    if (n < 0)
+        return errno == ENOENT;
+    for (int i = 0; i < n; i++) {
+        if (is_hex(names[i]->d_name, 2))
+            visit_folder(dir, names[i]->d_name, visit, data);
+        free(names[i]);
+    }
+    free(names);
+    return true;
 }

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "ir/base/buf.h"
 
@@ -27,5 +28,18 @@ bool cache_read(const char *dir, CacheKey key, Buf *out);
 
 // Writes an entry. False when that fails, which does no harm: it is made again next time.
 bool cache_write(const char *dir, CacheKey key, const void *data, size_t len);
+
+// An entry as it lies on disk. `key` is all zeros in a file that is no entry (a writer that was cut
+// off leaves one).
+typedef struct CacheEntry {
+    CacheKey key;
+    const char *path; // valid during the visit
+    int64_t bytes;
+    int64_t used; // seconds since the epoch: when it was written
+} CacheEntry;
+
+// Calls `visit` for each file of the cache, in the order of keys; a visit may remove its file.
+// False when `dir` cannot be read for another reason than that it does not exist.
+bool cache_walk(const char *dir, void (*visit)(const CacheEntry *entry, void *data), void *data);
 
 #endif
