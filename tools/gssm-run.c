@@ -145,6 +145,7 @@ static bool plan_seeds(Plan *p, const char *text) {
 static int list_cells(Arena *a, const char *systems, const char *envs, const char ***names) {
     int n = 0, cap = 0;
 
+    *names = NULL;
     for (const char *e = envs; *e;) {
         size_t env = strcspn(e, ",");
         for (const char *s = systems; *s;) {
@@ -158,52 +159,76 @@ static int list_cells(Arena *a, const char *systems, const char *envs, const cha
     return n;
 }
 
-static int train_all(const OptCommand *self, const TrainOptions *o, const OptRest *rest) {
-    Plan p = {.n_runs = 1};
-    const char *name = NULL, **cells = NULL;
-    int n_cells = 1, code = EXIT_OK;
+// What is to be trained: recipes, and for each the runs of the plan.
+typedef struct Trainings {
+    Plan plan;
+    const char **names; // of recipes; NULL in it for the default
+    int n_names;
+} Trainings;
 
-    p.settings = arena_array(&p.arena, const char **, 1);
-    p.n = arena_array(&p.arena, int, 1);
+// The recipes of --system and --env; the default recipe tells what is not given.
+static int name_cells(const OptCommand *self, const TrainOptions *o, Trainings *t) {
+    RtSession s = {.why = ""};
+    int code = rt_recipe_open(&s.recipe, &(RtRecipeDef){.name = NULL});
+
+    if (code == EXIT_OK)
+        t->n_names = list_cells(&t->plan.arena, o->system ? o->system : s.recipe.system,
+                                o->env ? o->env : s.recipe.env, &t->names);
+    return finish(self, &s, code);
+}
+
+// Reads recipe and settings from the operands, and the options that make more of them.
+static int list_trainings(const OptCommand *self, const TrainOptions *o, const OptRest *rest,
+                          Trainings *t) {
+    Plan *p = &t->plan;
+    const char *name = NULL;
+
     for (int i = 0; i < rest->n; i++) {
         const char *s = rest->items[i], *equals = strchr(s, '='), *slash = strchr(s, '/');
         if (equals && !(slash && slash < equals))
-            plan_add(&p, s);
+            plan_add(p, s);
         else if (name)
             return opt_refuse(self, "'%s' is a second recipe, after '%s'", s, name);
         else
             name = s;
     }
     if (o->target)
-        plan_add(&p, arena_printf(&p.arena, "target=%s", o->target));
+        plan_add(p, arena_printf(&p->arena, "target=%s", o->target));
     if (o->seed >= 0)
-        plan_add(&p, arena_printf(&p.arena, "seed=%" PRId64, o->seed));
-    if (o->seeds && !plan_seeds(&p, o->seeds))
+        plan_add(p, arena_printf(&p->arena, "seed=%" PRId64, o->seed));
+    if (o->seeds && !plan_seeds(p, o->seeds))
         return opt_refuse(self, "--seeds is '%s', and should be as 0..4 or 0,1,2", o->seeds);
     for (int i = 0; i < o->sweep.n; i++)
-        if (!plan_sweep(&p, o->sweep.items[i]))
+        if (!plan_sweep(p, o->sweep.items[i]))
             return opt_refuse(self, "--sweep is '%s', and should be as KEY=a,b", o->sweep.items[i]);
-    if (o->system || o->env) {
-        if (name || o->from)
-            return opt_refuse(self, "--system and --env name recipes, and '%s' is one already",
-                              name ? name : o->from);
-        n_cells = list_cells(&p.arena, o->system ? o->system : "gssm", o->env ? o->env : "cartpole",
-                             &cells);
-    }
+
     if (o->from && name)
         return opt_refuse(self, "--from takes its run's recipe; '%s' is a second one", name);
-    if (o->from)
-        name = arena_printf(&p.arena, "%s/config.yaml", o->from);
+    if ((o->system || o->env) && (name || o->from))
+        return opt_refuse(self, "--system and --env name recipes, and '%s' is one already",
+                          name ? name : o->from);
+    t->names = arena_array(&p->arena, const char *, 1);
+    t->names[0] = o->from ? arena_printf(&p->arena, "%s/config.yaml", o->from) : name;
+    t->n_names = 1;
+    return o->system || o->env ? name_cells(self, o, t) : EXIT_OK;
+}
 
-    for (int k = 0; k < n_cells && code == EXIT_OK; k++)
-        for (int i = 0; i < p.n_runs && code == EXIT_OK; i++) {
-            RtRecipeDef def = {.name = cells ? cells[k] : name,
+static int train_all(const OptCommand *self, const TrainOptions *o, const OptRest *rest) {
+    Trainings t = {.plan = {.n_runs = 1}};
+    Plan *p = &t.plan;
+
+    p->settings = arena_array(&p->arena, const char **, 1);
+    p->n = arena_array(&p->arena, int, 1);
+    int code = list_trainings(self, o, rest, &t);
+    for (int k = 0; k < t.n_names && code == EXIT_OK; k++)
+        for (int i = 0; i < p->n_runs && code == EXIT_OK; i++) {
+            RtRecipeDef def = {.name = t.names[k],
                                .profile = o->profile,
-                               .settings = p.settings[i],
-                               .n_settings = p.n[i]};
+                               .settings = p->settings[i],
+                               .n_settings = p->n[i]};
             code = train_one(self, o, &def);
         }
-    arena_free(&p.arena);
+    arena_free(&p->arena);
     return code;
 }
 
@@ -212,8 +237,8 @@ static int command_train(const OptCommand *self, int argc, char **argv) {
     OptRest rest = {0};
     // clang-format off
     const Opt table[] = {
-        {"system", 0, OPT_TEXT, &o.system, "NAME,...", "systems whose recipes are trained (gssm)", 0, 0},
-        {"env", 0, OPT_TEXT, &o.env, "NAME,...", "families of tasks whose recipes are trained (cartpole)", 0, 0},
+        {"system", 0, OPT_TEXT, &o.system, "NAME,...", "systems whose recipes are trained (the default recipe's)", 0, 0},
+        {"env", 0, OPT_TEXT, &o.env, "NAME,...", "families of tasks whose recipes are trained (the default recipe's)", 0, 0},
         {"profile", 0, OPT_TEXT, &o.profile, "quick|paper|best", "a profile of the recipe (the recipe says)", 0, 0},
         {"seed", 0, OPT_INT, &o.seed, "N", "of all random numbers (the recipe says)", 0, INT64_MAX},
         {"seeds", 0, OPT_TEXT, &o.seeds, "A..B", "one run for each seed, one after another", 0, 0},

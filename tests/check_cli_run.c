@@ -1,0 +1,251 @@
+// tests/check_cli_run.c -- the command line of gssm-run, by running the program.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <check.h>
+#include <cjson/cJSON.h>
+
+#include "ir/base/buf.h"
+#include "ir/base/exits.h"
+
+static char dir[64];      // of the test
+static char program[512]; // gssm-run, in the same build
+static Buf out;           // what the last run printed
+static Buf err;
+static char why[256];
+
+static const char tiny[] =
+    " iterations=2 fit.times=3 improve.times=2 'improve.dims={K: 3, H: 3}' dynamics.hidden=6"
+    " dynamics.width=4 dynamics.latent=2 policy.centres=3 test.tasks=2 test.act.episodes=2 ";
+
+static void setup(void) {
+    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
+
+    ck_assert_int_gt(len, 0);
+    program[len] = '\0';
+    *strrchr(program, '/') = '\0';
+    strcat(program, "/../tools/gssm-run");
+    ck_assert_msg(access(program, X_OK) == 0, "%s is not built", program);
+    strcpy(dir, "/tmp/check_cli_run_XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    unsetenv("NO_COLOR");
+}
+
+static void teardown(void) {
+    char command[128];
+
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+    buf_free(&out);
+    buf_free(&err);
+}
+
+// Runs the program with arguments as a shell would take them, and gives its exit code.
+static int run(const char *arguments) {
+    Buf command = {0};
+
+    buf_printf(&command, "cd %s && %s %s >out 2>err", dir, program, arguments);
+    int status = system(command.data);
+    buf_reset(&command);
+    buf_printf(&command, "%s/out", dir);
+    ck_assert(buf_read_file(&out, command.data, 0, why, sizeof why));
+    buf_reset(&command);
+    buf_printf(&command, "%s/err", dir);
+    ck_assert(buf_read_file(&err, command.data, 0, why, sizeof why));
+    buf_free(&command);
+    ck_assert(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+// The same with the run folder in place of '@'.
+static int run_on(const char *folder, const char *arguments) {
+    Buf b = {0};
+
+    for (const char *s = arguments; *s; s++) {
+        if (*s == '@')
+            buf_puts(&b, folder);
+        else
+            buf_put(&b, s, 1);
+    }
+    int code = run(b.data);
+    buf_free(&b);
+    return code;
+}
+
+static const struct {
+    const char *arguments, *message;
+} wrong[] = {
+    {"", "gssm-run: say what to do\n"},
+    {"trian", "gssm-run: no command is called 'trian'; did you mean 'train'?\n"},
+    {"train --sed=3", "gssm-run train: no option is called '--sed'; did you mean '--seed'?\n"},
+    {"train --seed", "gssm-run train: --seed needs a value: N\n"},
+    {"train --seed=x", "gssm-run train: --seed is 'x', and should be a whole number from 0 on\n"},
+    {"train --threads=0",
+     "gssm-run train: --threads is '0', and should be a whole number from 1 to 256\n"},
+    {"train --quiet=yes", "gssm-run train: --quiet takes no value\n"},
+    {"train --target=cpo", "gssm-run train: --target is 'cpo', and should be cpu, ref or cuda; did "
+                           "you mean 'cpu'?\n"},
+    {"train a b", "gssm-run train: 'b' is a second recipe, after 'a'\n"},
+    {"train --seeds=3..1", "gssm-run train: --seeds is '3..1', and should be as 0..4 or 0,1,2\n"},
+    {"train --sweep=rate", "gssm-run train: --sweep is 'rate', and should be as KEY=a,b\n"},
+    {"train --system=gssm default",
+     "gssm-run train: --system and --env name recipes, and 'default' is one already\n"},
+    {"resume", "gssm-run resume: RUN is missing\n"},
+    {"resume a b", "gssm-run resume: 'b' is one argument too many\n"},
+    {"test --latent=others a", "gssm-run test: --latent is 'others', and should be own, other or "
+                               "zero; did you mean 'other'?\n"},
+    {"test --task=m_c=1 --tasks=2 a",
+     "gssm-run test: --task gives one task by hand, --tasks draws some: say one of them\n"},
+    {"table", "gssm-run table: RUN... is missing\n"},
+    {"table --format=txt a",
+     "gssm-run table: --format is 'txt', and should be text, csv, latex or json; did you mean "
+     "'text'?\n"},
+};
+
+START_TEST(a_wrong_command_line_is_usage_with_a_hint) {
+    char want[256];
+
+    ck_assert_int_eq(run(wrong[_i].arguments), EXIT_BAD_USAGE);
+    snprintf(want, sizeof want, "%s", wrong[_i].message);
+    ck_assert_msg(strncmp(err.data, want, strlen(want)) == 0, "%s", err.data);
+    ck_assert_ptr_nonnull(strstr(err.data, "try 'gssm-run"));
+    ck_assert_uint_eq(out.len, 0);
+}
+END_TEST
+
+static const char *const commands[] = {"train", "resume", "test", "table", "ls", "show"};
+
+START_TEST(every_command_has_help_and_version) {
+    char arguments[64];
+
+    snprintf(arguments, sizeof arguments, "%s --help", commands[_i]);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, "usage: gssm-run"));
+    ck_assert_ptr_nonnull(strstr(out.data, "--help"));
+    snprintf(arguments, sizeof arguments, "%s --version", commands[_i]);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    ck_assert_int_eq(strncmp(out.data, "gssm-run ", 9), 0);
+    ck_assert_int_eq(run("--help"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, commands[_i]));
+}
+END_TEST
+
+START_TEST(what_is_not_there_is_told) {
+    ck_assert_int_eq(run("resume nothing"), EXIT_MISSING);
+    ck_assert_int_eq(run("test nothing"), EXIT_MISSING);
+    ck_assert_int_eq(run("show nothing"), EXIT_MISSING);
+    ck_assert_int_eq(run("ls nothing"), EXIT_MISSING);
+    ck_assert_int_eq(run("train no/such/recipe"), EXIT_BAD_USAGE);
+    ck_assert_int_eq(run("train iteration=3"), EXIT_BAD_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.data, "did you mean 'iterations'?"));
+    ck_assert_ptr_null(strchr(err.data, '\x1b'));
+}
+END_TEST
+
+START_TEST(a_dry_run_shows_the_recipe_and_creates_nothing) {
+    char arguments[512];
+
+    snprintf(arguments, sizeof arguments, "train --dry-run --profile=quick --seed 3 -- %s", tiny);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, "# resolved recipe"));
+    ck_assert_ptr_nonnull(
+        strstr(out.data, "# profile quick, models/experiments/cartpole/gssm.yaml:"));
+    ck_assert_ptr_nonnull(strstr(out.data, "# command line"));
+    ck_assert_ptr_nonnull(strstr(out.data, "# real episodes: 4 (2 of new tasks, 2 of iterations)"));
+    ck_assert_ptr_nonnull(strstr(out.data, "# time expected:"));
+    ck_assert_int_eq(run("ls"), EXIT_MISSING);
+}
+END_TEST
+
+START_TEST(train_test_table_ls_and_show_go_together) {
+    char arguments[512], folder[256];
+
+    snprintf(arguments, sizeof arguments, "train --threads=1 %s", tiny);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    snprintf(folder, sizeof folder, "%.*s", (int)strcspn(out.data, "\n"), out.data);
+    ck_assert_str_eq(out.data + strlen(folder), "\n");
+    ck_assert_ptr_nonnull(strstr(err.data, "iteration 2"));
+
+    ck_assert_int_eq(run_on(folder, "show @"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, "done, 2 of 2 iterations"));
+    ck_assert_int_eq(run_on(folder, "table @"), EXIT_BAD_INPUT);
+    ck_assert_int_eq(run_on(folder, "test @ --quiet"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, "(paper -0.5957)"));
+    ck_assert_uint_eq(err.len, 0);
+    ck_assert_int_eq(run_on(folder, "test @ --quiet --json --latent=zero"), EXIT_OK);
+    cJSON *result = cJSON_Parse(out.data);
+    ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(result, "each")), 2);
+    cJSON_Delete(result);
+    ck_assert_int_eq(run_on(folder, "test @ --task=m_c=99"), EXIT_BAD_USAGE);
+    ck_assert_int_eq(run_on(folder, "test @ --task=m_c=1.2 --quiet"), EXIT_OK);
+
+    ck_assert_int_eq(run_on(folder, "table @ --json"), EXIT_OK);
+    cJSON *table = cJSON_Parse(out.data), *row = cJSON_GetArrayItem(table, 0);
+    ck_assert_int_eq(cJSON_GetArraySize(table), 1);
+    ck_assert_str_eq(cJSON_GetObjectItem(row, "system")->valuestring, "gssm");
+    ck_assert_double_eq(cJSON_GetObjectItem(row, "paper_mse")->valuedouble, 0.0291);
+    ck_assert_double_eq(cJSON_GetObjectItem(row, "real_episodes")->valuedouble, 4);
+    cJSON_Delete(table);
+    ck_assert_int_eq(run_on(folder, "table @ --format=csv"), EXIT_OK);
+    ck_assert_int_eq(run_on(folder, "table @ --format latex"), EXIT_OK);
+
+    ck_assert_int_eq(run("ls --json"), EXIT_OK);
+    cJSON *list = cJSON_Parse(out.data);
+    ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "state")->valuestring,
+                     "done");
+    cJSON_Delete(list);
+    ck_assert_int_eq(run_on(folder, "show @ --json"), EXIT_OK);
+    cJSON *shown = cJSON_Parse(out.data);
+    const cJSON *seed = cJSON_GetObjectItem(cJSON_GetObjectItem(shown, "config"), "iterations");
+    ck_assert_str_eq(cJSON_GetObjectItem(seed, "value")->valuestring, "2");
+    ck_assert_str_eq(cJSON_GetObjectItem(seed, "origin")->valuestring, "command line");
+    cJSON_Delete(shown);
+}
+END_TEST
+
+START_TEST(seeds_and_sweeps_make_several_runs) {
+    char arguments[512];
+
+    snprintf(arguments, sizeof arguments, "train -q --seeds=0..1 --sweep fit.times=2,3 %s", tiny);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    ck_assert_int_eq(run("ls --json"), EXIT_OK);
+    cJSON *list = cJSON_Parse(out.data);
+    ck_assert_int_eq(cJSON_GetArraySize(list), 4);
+    cJSON_Delete(list);
+}
+END_TEST
+
+static Suite *cli_suite(void) {
+    Suite *s = suite_create("cli_run");
+
+    TCase *usage = tcase_create("usage");
+    tcase_add_checked_fixture(usage, setup, teardown);
+    tcase_set_timeout(usage, 60);
+    tcase_add_loop_test(usage, a_wrong_command_line_is_usage_with_a_hint, 0,
+                        sizeof wrong / sizeof *wrong);
+    tcase_add_loop_test(usage, every_command_has_help_and_version, 0,
+                        sizeof commands / sizeof *commands);
+    tcase_add_test(usage, what_is_not_there_is_told);
+    suite_add_tcase(s, usage);
+
+    TCase *runs = tcase_create("runs");
+    tcase_add_checked_fixture(runs, setup, teardown);
+    tcase_set_timeout(runs, 600);
+    tcase_add_test(runs, a_dry_run_shows_the_recipe_and_creates_nothing);
+    tcase_add_test(runs, train_test_table_ls_and_show_go_together);
+    tcase_add_test(runs, seeds_and_sweeps_make_several_runs);
+    suite_add_tcase(s, runs);
+    return s;
+}
+
+int main(void) {
+    SRunner *r = srunner_create(cli_suite());
+
+    srunner_run_all(r, CK_ENV);
+    int n_failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
