@@ -8,8 +8,7 @@
 #include "passes/fuse.h"
 
 IrNode *fuse_operand(const FuseScope *s, const IrNode *param) {
-    const IrAttrs *a = &s->owner->attrs;
-    assert(param->attrs.index < a->n_captured + a->n_carry + a->n_over);
+    assert(param->attrs.index < s->owner->n_in);
     return s->owner->in[param->attrs.index];
 }
 

@@ -235,6 +235,34 @@ static void pack(IrSchedule *s, Life *lives, Arena *scratch) {
     }
 }
 
+// ---- report -------------------------------------------------------------------------------------
+
+// Marks buffers that one loop fills slice by slice and another reads: forward values kept for
+// gradients. `by` holds 1 + the loop that fills a buffer.
+static void find_residuals(const IrTree *t, int *by, bool *kept) {
+    for (int i = 0; t->kind == IR_TREE_KERNEL && i < t->call->kernel->n_args; i++) {
+        const IrCallArg *a = &t->call->args[i];
+        if (a->n_loops == 0)
+            continue;
+        int loop = a->loops[a->n_loops - 1];
+        if (t->call->kernel->args[i].written)
+            by[a->buffer] = 1 + loop;
+        else if (by[a->buffer] && by[a->buffer] != 1 + loop)
+            kept[a->buffer] = true;
+    }
+    for (int i = 0; i < t->n; i++)
+        find_residuals(t->children[i], by, kept);
+}
+
+static int64_t count_residuals(const IrSchedule *s, const Life *lives, Arena *scratch) {
+    int64_t bytes = 0;
+    bool *kept = arena_array(scratch, bool, s->n_buffers);
+    find_residuals(s->root, arena_array(scratch, int, s->n_buffers), kept);
+    for (int b = 0; b < s->n_buffers; b++)
+        bytes += kept[b] ? lives[b].size : 0; // outputs and inputs have none here
+    return bytes;
+}
+
 bool pass_place(PassCtx *cx, IrSchedule *s) {
     Work w = {.s = s,
               .scratch = cx->scratch,
@@ -244,5 +272,6 @@ bool pass_place(PassCtx *cx, IrSchedule *s) {
     walk(&w, s->root, false);
     end_epoch(&w);
     pack(s, w.lives, cx->scratch);
+    s->residual_bytes = count_residuals(s, w.lives, cx->scratch);
     return true;
 }
