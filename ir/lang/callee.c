@@ -1,0 +1,287 @@
+// ir/lang/callee.c -- what is called: functions by name, records of a layer's kind, built-in ones.
+#include <string.h>
+
+#include "ir/base/errors.h"
+#include "ir/lang/elab.h"
+
+// ---- by name ------------------------------------------------------------------------------------
+
+static Callable *user(Cx *cx, LangInstance *in, FuncDecl *f) {
+    Callable *c = arena_new(cx->e->a, Callable);
+    *c = (Callable){.kind = CALL_USER, .name = f->name, .instance = in, .function = f};
+    return c;
+}
+
+static Callable *layer(Cx *cx, LangInstance *in, LayerDecl *decl) {
+    Callable *c = arena_new(cx->e->a, Callable);
+    *c = (Callable){.kind = CALL_LAYER, .name = decl->name, .instance = in, .layer = decl};
+    return c;
+}
+
+static Callable *builtin(Cx *cx, const char *name) {
+    const Builtin *row = builtin_find(name);
+    if (!row)
+        return NULL;
+    Callable *c = arena_new(cx->e->a, Callable);
+    *c = (Callable){.kind = CALL_BUILTIN, .name = row->name, .builtin = row};
+    return c;
+}
+
+static Callable *of_instance(Cx *cx, LangInstance *in, const char *name) {
+    FuncDecl *f = world_function(in, name);
+    if (f)
+        return user(cx, in, f);
+    LayerDecl *decl = decl_layer(in->file, name);
+    return decl ? layer(cx, in, decl) : NULL;
+}
+
+Callable *find_function(Cx *cx, const Expr *e) {
+    if (e->kind == EXPR_NAME) {
+        Callable *c = cx->instance ? of_instance(cx, cx->instance, e->name) : NULL;
+        if (!c && cx->e->w->std && cx->e->w->std != cx->instance)
+            c = of_instance(cx, cx->e->w->std, e->name);
+        return c ? c : builtin(cx, e->name);
+    }
+    if (e->kind != EXPR_FIELD || e->base->kind != EXPR_NAME)
+        return NULL;
+    if (!strcmp(e->base->name, "draw"))
+        return builtin(cx, arena_printf(cx->e->a, "draw.%s", e->name));
+    LangInstance *in;
+    bool is_module;
+    if (!cx->instance || !instance_named(cx, e->base->name, &in, &is_module) || !in)
+        return NULL;
+    return of_instance(cx, in, e->name);
+}
+
+// ---- unknown functions --------------------------------------------------------------------------
+
+static void add_functions(Cx *cx, const LangInstance *in, const char ***names, int *n, int *cap) {
+    const char **own;
+    int count = in ? world_function_names(in, &own) : 0;
+    for (int i = 0; i < count; i++)
+        arena_push(cx->e->a, *names, *n, *cap, own[i]);
+    for (int i = 0; in && i < in->file->n_layers; i++)
+        arena_push(cx->e->a, *names, *n, *cap, in->file->layers[i]->name);
+}
+
+static Value *unknown_function(Cx *cx, const Expr *e) {
+    const char **names = NULL;
+    int n = 0, cap = 0;
+    if (e->kind == EXPR_NAME) {
+        elab_error(cx, e->loc, E_unknown_function, "no function is called '%s' here", e->name);
+        add_functions(cx, cx->instance, &names, &n, &cap);
+        add_functions(cx, cx->e->w->std, &names, &n, &cap);
+        for (int i = 0; i < builtin_count(); i++)
+            arena_push(cx->e->a, names, n, cap, builtin_at(i)->name);
+    } else {
+        const char *base = e->base->name;
+        LangInstance *in = NULL;
+        bool is_module;
+        elab_error(cx, e->loc, E_unknown_function, "'%s' has no function '%s'", base, e->name);
+        if (!strcmp(base, "draw")) {
+            for (int i = 0; i < builtin_count(); i++) {
+                if (!strncmp(builtin_at(i)->name, "draw.", 5))
+                    arena_push(cx->e->a, names, n, cap, builtin_at(i)->name + 5);
+            }
+        } else if (instance_named(cx, base, &in, &is_module)) {
+            add_functions(cx, in, &names, &n, &cap);
+        }
+    }
+    diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
+    return elab_poison(cx);
+}
+
+// ---- values that can be called ------------------------------------------------------------------
+
+static bool is_callable(const Value *v) {
+    return v->kind == VALUE_FUNCTION || (v->kind == VALUE_RECORD && v->layer);
+}
+
+static Value *as_function(Cx *cx, Value *v) {
+    if (v->kind == VALUE_FUNCTION)
+        return v;
+    Callable c = {.kind = CALL_APPLY,
+                  .name = v->name ? v->name : v->layer->decl->name,
+                  .instance = v->layer->instance,
+                  .record = v};
+    return value_function(cx->e->a, &c);
+}
+
+static Value *not_callable(Cx *cx, const Expr *e, const Value *v) {
+    if (v->kind == VALUE_POISON)
+        return value_poison();
+    elab_error(cx, e->loc, E_wrong_kind, "only functions and layers are called, and this is %s",
+               elab_describe(cx, v));
+    elab_note_value(cx, v);
+    return elab_poison(cx);
+}
+
+// The value called `name` in the scopes or among the module's parameters; NULL when there is none.
+static Value *named_value(Cx *cx, const char *name, Loc loc) {
+    Value *v = scope_find(cx, name, loc);
+    if (v || !cx->instance)
+        return v;
+    const Form *params = cx->instance->file->params;
+    for (int i = 0; params && i < params->fields.n; i++) {
+        if (!strcmp(params->fields.items[i].name, name))
+            return instance_value(cx, cx->instance, name, loc);
+    }
+    return NULL;
+}
+
+static Value *callee_by_name(Cx *cx, const Expr *e) {
+    Value *v = named_value(cx, e->name, e->loc);
+    if (v && (is_callable(v) || v->kind == VALUE_POISON))
+        return v->kind == VALUE_POISON ? v : as_function(cx, v);
+    Callable *c = find_function(cx, e);
+    if (c)
+        return value_function(cx->e->a, c);
+    return v ? not_callable(cx, e, v) : unknown_function(cx, e);
+}
+
+static Value *callee_by_field(Cx *cx, const Expr *e) {
+    LangInstance *in = NULL;
+    bool is_module;
+    const Expr *base = e->base;
+    bool is_namespace = base->kind == EXPR_NAME && !scope_find(cx, base->name, base->loc) &&
+                        (!strcmp(base->name, "draw") ||
+                         (cx->instance && instance_named(cx, base->name, &in, &is_module)));
+    if (!is_namespace) {
+        Value *v = eval_expr(cx, e);
+        return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+    }
+    if (strcmp(base->name, "draw") && !in)
+        return is_module ? scope_unbound(cx, base->name, base->loc) : value_poison();
+    Callable *c = find_function(cx, e);
+    if (c)
+        return value_function(cx->e->a, c);
+    const Form *params = in ? in->file->params : NULL;
+    for (int i = 0; params && i < params->fields.n; i++) {
+        if (strcmp(params->fields.items[i].name, e->name))
+            continue;
+        Value *v = instance_value(cx, in, e->name, e->loc);
+        return v && is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+    }
+    return unknown_function(cx, e);
+}
+
+static Value *callee(Cx *cx, const Expr *e) {
+    if (e->kind == EXPR_NAME)
+        return callee_by_name(cx, e);
+    if (e->kind == EXPR_FIELD)
+        return callee_by_field(cx, e);
+    if (e->kind == EXPR_CALL)
+        return eval_function(cx, e);
+    Value *v = eval_expr(cx, e);
+    return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+}
+
+// ---- arguments ----------------------------------------------------------------------------------
+
+static FuncDecl *decl_of(const Callable *c) {
+    while (c->kind == CALL_GRAD)
+        c = c->of;
+    if (c->kind == CALL_USER)
+        return c->function;
+    return c->kind == CALL_APPLY ? c->record->layer->decl->apply : NULL;
+}
+
+static bool is_fixed(const Callable *c, const char *name) {
+    for (; c; c = c->of) {
+        for (int i = 0; i < c->n_fixed; i++) {
+            if (!strcmp(c->fixed_names[i], name))
+                return true;
+        }
+    }
+    return false;
+}
+
+// Whether argument `i` of the call `e` is where a function is expected.
+static bool wants_function(const Callable *c, const Expr *e, int i) {
+    if (c->kind == CALL_BUILTIN)
+        return c->builtin->function_first && i == 0 && !e->names[0];
+    const FuncDecl *f = decl_of(c);
+    int position = 0;
+    for (int k = 0; f && k < f->n_inputs; k++) {
+        const Input *in = &f->inputs[k];
+        if (e->names[i] ? !strcmp(in->name, e->names[i])
+                        : !is_fixed(c, in->name) && position++ == i)
+            return in->type->kind == TYPE_FUNCTION;
+    }
+    return false;
+}
+
+static Args eval_args(Cx *cx, const Callable *c, const Expr *e) {
+    Arena *a = cx->e->a;
+    Args args = {.loc = e->loc,
+                 .n = e->n,
+                 .values = arena_array(a, Value *, e->n),
+                 .names = e->names,
+                 .locs = arena_array(a, Loc, e->n)};
+    for (int i = 0; i < e->n; i++) {
+        args.locs[i] = e->args[i]->loc;
+        args.values[i] = c && wants_function(c, e, i) ? eval_function(cx, e->args[i])
+                                                      : eval_expr(cx, e->args[i]);
+        Value *v = args.values[i];
+
+        // the text of an expression without a name tells what is meant
+        if (!v->name && !v->expr && v->kind == VALUE_TENSOR) {
+            args.values[i] = value_copy(a, v);
+            args.values[i]->expr = e->args[i];
+        }
+    }
+    return args;
+}
+
+Value *eval_call(Cx *cx, const Expr *e) {
+    Value *f = callee(cx, e->base);
+    if (f->kind != VALUE_FUNCTION) {
+        eval_args(cx, NULL, e);
+        return value_poison();
+    }
+    Args args = eval_args(cx, f->callable, e);
+    Value *v = apply(cx, f->callable, &args);
+    if (v->kind == VALUE_TENSOR && !v->name && !v->expr) {
+        v = value_copy(cx->e->a, v);
+        v->expr = e;
+        v->loc = e->loc;
+    }
+    return v;
+}
+
+// f(a=x, b=y) where a function is expected.
+static Value *partial(Cx *cx, const Expr *e) {
+    Value *f = callee(cx, e->base);
+    if (f->kind != VALUE_FUNCTION) {
+        eval_args(cx, NULL, e);
+        return f;
+    }
+    const Callable *of = f->callable;
+    bool all_named = e->n > 0;
+    for (int i = 0; i < e->n; i++)
+        all_named = all_named && e->names[i];
+    if (of->kind == CALL_BUILTIN || of->kind == CALL_LAYER || !all_named) {
+        Value *v = eval_call(cx, e);
+        return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+    }
+    Args args = eval_args(cx, of, e);
+    Callable c = *of;
+    int n = of->n_fixed + e->n;
+    c.fixed_names = arena_array(cx->e->a, const char *, n);
+    c.fixed = arena_array(cx->e->a, Value *, n);
+    c.fixed_locs = arena_array(cx->e->a, Loc, n);
+    for (int i = 0; i < n; i++) {
+        bool old = i < of->n_fixed;
+        c.fixed_names[i] = old ? of->fixed_names[i] : e->names[i - of->n_fixed];
+        c.fixed[i] = old ? of->fixed[i] : args.values[i - of->n_fixed];
+        c.fixed_locs[i] = old ? of->fixed_locs[i] : e->name_locs[i - of->n_fixed];
+    }
+    c.n_fixed = n;
+    return value_function(cx->e->a, &c);
+}
+
+Value *eval_function(Cx *cx, const Expr *e) {
+    if (++cx->e->work > ELAB_MAX_WORK)
+        return value_poison();
+    return e->kind == EXPR_CALL ? partial(cx, e) : callee(cx, e);
+}

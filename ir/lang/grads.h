@@ -1,0 +1,16 @@
+// ir/lang/grads.h -- grad nodes, for expressions and for programs. Private to ir/lang.
+#ifndef IR_LANG_GRADS_H
+#define IR_LANG_GRADS_H
+
+#include "ir/lang/elab.h"
+
+// The real scalar that a gradient of `v` is of: `v` itself or its field `loss`. Poison, reported.
+Value *grad_scalar(Cx *in, Value *v, Loc loc);
+
+// Adds the tensors of `v` to the results of the body `in`.
+void grad_results(Cx *in, const Value *v);
+
+// Closes the body `in` within `cx`: a grad node by the parameters that `leaves` are.
+IrNode *grad_by_slots(Cx *cx, Cx *in, int n, Value **leaves, Loc loc);
+
+#endif

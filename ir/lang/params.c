@@ -1,0 +1,368 @@
+// ir/lang/params.c -- parameters and states: their names and shapes, and their initial values.
+//
+// The shape of a parameter is that of its initial value, so the expressions under `params` are
+// evaluated once in a request that is thrown away, and again where initial values are asked for.
+#include <inttypes.h>
+#include <string.h>
+
+#include "ir/base/errors.h"
+#include "ir/lang/elab.h"
+
+// ---- initial values -----------------------------------------------------------------------------
+
+static Value *make_value(Cx *cx, const Form *f);
+
+static Value *make_record(Cx *cx, const Form *f) {
+    Arena *a = cx->e->a;
+    Value *v = value_record(a, 0, arena_array(a, const char *, f->fields.n),
+                            arena_array(a, Value *, f->fields.n));
+    for (int i = 0; i < f->fields.n; i++) {
+        const Field *field = &f->fields.items[i];
+        Cx in = *cx;
+        in.path = path_join(a, cx->path, field->name);
+        Value *item = make_value(&in, field->form);
+        if (item->kind == VALUE_NOTHING)
+            continue;
+        v->names[v->n] = field->name;
+        v->items[v->n++] = item;
+    }
+    return v;
+}
+
+// Layers as fields 0, 1, ...
+static Value *make_repeat(Cx *cx, const Form *f) {
+    Arena *a = cx->e->a;
+    Value *times = eval_form(cx, f->times);
+    bool poison = times->kind != VALUE_INT || times->i < 0 || times->i > ELAB_MAX_REPEAT;
+    if (poison && times->kind != VALUE_POISON) {
+        elab_error(cx, f->times->loc, times->kind == VALUE_INT ? E_limit : E_not_static,
+                   "'times' is a whole number from 0 to %d known at compile time, and this is %s",
+                   ELAB_MAX_REPEAT, elab_describe(cx, times));
+        elab_poison(cx);
+    }
+    int n = poison ? 1 : (int)times->i;
+    Value *v = value_record(a, n, arena_array(a, const char *, n), arena_array(a, Value *, n));
+    for (int i = 0; i < n; i++) {
+        Cx in = *cx;
+        v->names[i] = arena_printf(a, "%d", i);
+        in.path = path_join(a, cx->path, v->names[i]);
+        in.scope = scope_new(cx, cx->scope, NULL);
+        if (f->index)
+            scope_put(cx, in.scope, f->index, f->index_loc,
+                      poison ? value_poison() : value_int(a, i));
+        v->items[i] = make_value(&in, f->layer);
+    }
+    return poison ? value_poison() : v;
+}
+
+static Value *make_value(Cx *cx, const Form *f) {
+    if (f->kind == FORM_RECORD)
+        return make_record(cx, f);
+    if (f->kind == FORM_REPEAT && f->layer)
+        return make_repeat(cx, f);
+    if (f->kind == FORM_IF) {
+        Value *c = eval_form(cx, f->cond);
+        if (c->kind == VALUE_BOOL)
+            return c->i    ? make_value(cx, f->yes)
+                   : f->no ? make_value(cx, f->no)
+                           : value_nothing(cx->e->a);
+        if (c->kind != VALUE_POISON) {
+            elab_error(cx, f->cond->loc, E_not_static,
+                       "'if' is decided at compile time, and this is %s", elab_describe(cx, c));
+            elab_poison(cx);
+        }
+        make_value(cx, f->yes);
+        if (f->no)
+            make_value(cx, f->no);
+        return value_poison();
+    }
+    return eval_form(cx, f);
+}
+
+Value *apply_layer(Cx *cx, Callable *c, Args *args) {
+    LayerDecl *decl = c->layer;
+    Arena *a = cx->e->a;
+    if (!cx->fn->initial) {
+        elab_error(cx, args->loc, E_bad_param,
+                   "the layer '%s' makes parameters: declare it under 'params'", decl->name);
+        return elab_poison(cx);
+    }
+
+    // by position or by name
+    int n = decl->arguments.n, next = 0;
+    Value **given = arena_array(a, Value *, n);
+    Loc *locs = arena_array(a, Loc, n);
+    for (int i = 0; i < args->n; i++) {
+        int k = next;
+        const char *name = args->names ? args->names[i] : NULL;
+        if (name) {
+            for (k = 0; k < n && strcmp(decl->arguments.items[k].name, name);)
+                k++;
+        } else {
+            next++;
+        }
+        if (k >= n || given[k]) {
+            elab_error(cx, args->locs[i], E_arguments,
+                       name ? k < n ? "the layer '%s' is given '%s' twice"
+                                    : "the layer '%s' has no argument '%s'"
+                            : "the layer '%s' takes fewer arguments",
+                       decl->name, name);
+            const char **names = arena_array(a, const char *, n);
+            for (int j = 0; j < n; j++)
+                names[j] = decl->arguments.items[j].name;
+            if (name && k >= n)
+                diag_did_you_mean(cx->e->d, args->locs[i], name, names, n);
+            elab_note(cx, decl->loc, "it is declared here");
+            return elab_poison(cx);
+        }
+        given[k] = args->values[i];
+        locs[k] = args->locs[i];
+    }
+    for (int i = 0; i < n; i++) {
+        const Value *v = given[i];
+        if (!v || !decl->arguments.items[i].must_be_size || v->kind != VALUE_DIM)
+            continue;
+        elab_error(cx, locs[i], E_bad_param,
+                   "the size of a parameter is a number, and '%s' comes with each call",
+                   elab_dim_text(cx, v->dim));
+        return elab_poison(cx);
+    }
+    if (cx->e->calls >= ELAB_MAX_CALLS) {
+        elab_error(cx, args->loc, E_limit, "layers are nested deeper than %d", ELAB_MAX_CALLS);
+        cx->e->stopped = true;
+        return elab_poison(cx);
+    }
+    CallSite site = {.outer = cx->site, .name = decl->name, .loc = args->loc};
+    Cx at = *cx;
+    at.instance = c->instance;
+    at.scope = scope_new(cx, NULL, NULL);
+    at.site = &site;
+    if (!bind_arguments(cx, &at, &decl->arguments, given, locs, decl->name, args->loc))
+        return value_poison();
+    cx->e->calls++;
+    Value *v = make_value(&at, decl->params);
+    cx->e->calls--;
+    if (v->kind != VALUE_RECORD)
+        return v;
+    v = value_copy(a, v);
+    v->layer = arena_new(a, LayerUse);
+    *v->layer = (LayerUse){.decl = decl, .instance = c->instance, .arguments = given};
+    return v;
+}
+
+// ---- slots --------------------------------------------------------------------------------------
+
+// The value with numbers made tensors: reals for parameters.
+static Value *initial_tensors(Cx *cx, Value *v, IrRole role, Loc loc) {
+    Arena *a = cx->e->a;
+    if (v->kind == VALUE_RECORD) {
+        Value *copy = value_copy(a, v);
+        copy->items = arena_array(a, Value *, v->n);
+        for (int i = 0; i < v->n; i++)
+            copy->items[i] = initial_tensors(cx, v->items[i], role, loc);
+        return copy;
+    }
+    if (v->kind == VALUE_POISON)
+        return v;
+    if (v->kind != VALUE_TENSOR && !value_is_number(v) && v->kind != VALUE_BOOL) {
+        elab_error(cx, loc, E_bad_param, "an initial value is a tensor, and this is %s",
+                   elab_describe(cx, v));
+        return elab_poison(cx);
+    }
+    IrDtype like = role == IR_ROLE_PARAM ? cx->e->w->real : IR_DTYPE_COUNT;
+    v = arith_tensor(cx, v, like, loc);
+    if (v->kind == VALUE_POISON)
+        return v;
+    if (role == IR_ROLE_PARAM && !ir_dtype_is_real(v->type.dtype)) {
+        elab_error(cx, loc, E_bad_param, "a parameter is made of reals, and this is %s",
+                   elab_describe(cx, v));
+        elab_note(cx, loc, "what is not trained stands under 'state'");
+        return elab_poison(cx);
+    }
+    for (int i = 0; i < v->type.rank; i++) {
+        if (ir_dim_is_const(v->type.dims[i], NULL))
+            continue;
+        elab_error(cx, loc, E_bad_param, "the size of a parameter is a number, and this is %s",
+                   elab_describe(cx, v));
+        return elab_poison(cx);
+    }
+    return v;
+}
+
+Value *make_params(Cx *cx, const Form *f, IrRole role) {
+    Arena *a = cx->e->a;
+    Value *v = make_value(cx, f);
+    if (v->kind != VALUE_RECORD)
+        return v;
+    Value *copy = value_copy(a, v);
+    copy->items = arena_array(a, Value *, v->n);
+    for (int i = 0; i < v->n; i++) {
+        Loc loc = f->loc;
+        for (int k = 0; k < f->fields.n; k++) {
+            if (!strcmp(f->fields.items[k].name, v->names[i]))
+                loc = f->fields.items[k].form->loc;
+        }
+        copy->items[i] = initial_tensors(cx, v->items[i], role, loc);
+    }
+    return copy;
+}
+
+Value *slots_like(LangInstance *in, const Value *v, const char *local, IrRole role, Loc loc) {
+    Arena *a = in->world->a;
+    Value *copy = value_copy(a, v);
+    if (v->kind == VALUE_RECORD) {
+        copy->items = arena_array(a, Value *, v->n);
+        for (int i = 0; i < v->n; i++)
+            copy->items[i] =
+                slots_like(in, v->items[i], path_join(a, local, v->names[i]), role, loc);
+        return copy;
+    }
+    if (v->kind != VALUE_TENSOR)
+        return copy;
+    Slot *slot = arena_new(a, Slot);
+    *slot = (Slot){.name = path_join(a, in->name ? in->name : "", local),
+                   .local = local,
+                   .instance = in,
+                   .role = role,
+                   .dtype = v->type.dtype,
+                   .rank = v->type.rank,
+                   .loc = loc};
+    for (int i = 0; i < v->type.rank; i++)
+        ir_dim_is_const(v->type.dims[i], &slot->dims[i]);
+    *copy = (Value){.kind = VALUE_TENSOR, .slot = slot, .loc = loc};
+    return copy;
+}
+
+static Value *find_slots(LangInstance *in, const Form *f, IrRole role) {
+    LangWorld *w = in->world;
+    if (!f)
+        return value_record(w->a, 0, NULL, NULL);
+    Elab *e = elab_new(w, w->d);
+    e->lenient = e->checking = true;
+    Fn *fn = fn_new(e, "initial", f->loc);
+    fn->initial = true;
+    Cx cx = elab_cx(e, fn, in);
+    cx.path = "init";
+    const Value *v = make_params(&cx, f, role);
+    if (v->kind != VALUE_RECORD)
+        return value_record(w->a, 0, NULL, NULL);
+    Value *all = value_copy(w->a, v);
+    all->items = arena_array(w->a, Value *, v->n);
+    for (int i = 0; i < v->n; i++) {
+        Loc loc = f->loc;
+        for (int k = 0; k < f->fields.n; k++) {
+            if (!strcmp(f->fields.items[k].name, v->names[i]))
+                loc = f->fields.items[k].loc;
+        }
+        all->items[i] = slots_like(in, v->items[i], v->names[i], role, loc);
+    }
+    return all;
+}
+
+Value *params_of(LangInstance *in) {
+    if (!in->params)
+        in->params = find_slots(in, in->file->params, IR_ROLE_PARAM);
+    return in->params;
+}
+
+Value *state_of(LangInstance *in) {
+    if (!in->state)
+        in->state = find_slots(in, in->file->state, IR_ROLE_STATE);
+    return in->state;
+}
+
+// ---- the entry of initial values ----------------------------------------------------------------
+
+// Adds the initial values in `v` as outputs named by the slots in `slots`.
+static void add_initial(Cx *cx, const Value *v, const Value *slots) {
+    int n = value_count_leaves(slots);
+    if (n != value_count_leaves(v))
+        return; // an error was reported
+    Value **leaves = arena_array(cx->e->a, Value *, n), **to = arena_array(cx->e->a, Value *, n);
+    value_leaves(v, leaves);
+    value_leaves(slots, to);
+    for (int i = 0; i < n; i++) {
+        IrSlot slot = {.name = to[i]->slot->name, .role = to[i]->slot->role, .target = -1};
+        ir_add_output(cx->fn->ir, frame_use(cx, leaves[i]), slot);
+    }
+}
+
+static Value *initial_of(Cx *cx, LangInstance *in, const Form *f, IrRole role) {
+    Cx at = *cx;
+    at.instance = in;
+    at.path = path_join(cx->e->a, "init", in->name ? in->name : "");
+    Value *v = f ? make_params(&at, f, role) : value_record(cx->e->a, 0, NULL, NULL);
+    return v->kind == VALUE_RECORD ? v : value_record(cx->e->a, 0, NULL, NULL);
+}
+
+void elab_initial(Cx *cx) {
+    LangWorld *w = cx->e->w;
+    Map values = {0}; // full name -> initial value
+    for (int i = 0; i < w->n_instances; i++) {
+        LangInstance *in = w->instances[i];
+        const Form *forms[2] = {in->file->params, in->file->state};
+        const Value *slots[2] = {params_of(in), state_of(in)};
+        for (int k = 0; k < 2; k++) {
+            IrRole role = k ? IR_ROLE_STATE : IR_ROLE_PARAM;
+            Value *v = initial_of(cx, in, forms[k], role);
+            add_initial(cx, v, slots[k]);
+            int n = value_count_leaves(slots[k]);
+            Value **leaves = arena_array(cx->e->a, Value *, n),
+                  **to = arena_array(cx->e->a, Value *, n);
+            if (n != value_count_leaves(v))
+                continue;
+            value_leaves(v, leaves);
+            value_leaves(slots[k], to);
+            for (int j = 0; j < n; j++)
+                map_put(&values, cx->e->a, to[j]->slot->name, leaves[j]);
+        }
+    }
+    for (int i = 0; i < w->n_optimisers; i++) {
+        OptimiserState *o = w->optimisers[i];
+        int n = value_count_leaves(o->params);
+        Value **leaves = arena_array(cx->e->a, Value *, n);
+        value_leaves(o->params, leaves);
+        bool good = true;
+        for (int k = 0; k < n; k++) {
+            leaves[k] = map_get(&values, leaves[k]->slot->name);
+            good = good && leaves[k];
+        }
+        if (!good)
+            continue;
+        Cx at = *cx;
+        at.path =
+            path_join(cx->e->a, "init", path_join(cx->e->a, o->instance->name, o->program->name));
+        Value *v = optimiser_init(&at, o->optimiser, value_rebuild(cx->e->a, o->params, leaves));
+        add_initial(cx, v, o->state);
+    }
+}
+
+// ---- checking a layer alone ---------------------------------------------------------------------
+
+// Arguments are unknown here, so this finds wrong names more than wrong shapes.
+void check_layer(Cx *cx, LayerDecl *layer) {
+    Cx at = *cx;
+    at.scope = scope_new(cx, NULL, NULL);
+    for (int i = 0; i < layer->arguments.n; i++)
+        scope_put(cx, at.scope, layer->arguments.items[i].name, layer->arguments.items[i].loc,
+                  value_poison());
+    at.fn->initial = true;
+    Cx making = at;
+    make_value(&making, layer->params);
+    at.fn->initial = false;
+
+    at.scope = scope_new(cx, at.scope, NULL);
+    scope_put(cx, at.scope, "self", layer->loc, value_poison());
+    for (int i = 0; i < layer->params->fields.n; i++)
+        scope_put(cx, at.scope, layer->params->fields.items[i].name, layer->loc, value_poison());
+    Scope *scope = scope_new(cx, at.scope, layer->name);
+    for (int i = 0; i < layer->apply->n_inputs; i++)
+        scope_put(cx, scope, layer->apply->inputs[i].name, layer->apply->inputs[i].loc,
+                  value_poison());
+    for (int i = 0; i < layer->apply->arguments.n; i++)
+        scope_put(cx, scope, layer->apply->arguments.items[i].name, layer->apply->loc,
+                  value_poison());
+    for (int i = 0; i < layer->apply->dims.n; i++)
+        scope_put(cx, scope, layer->apply->dims.items[i].name, layer->apply->loc, value_poison());
+    elab_body(&at, layer->apply, scope, NULL, true);
+}

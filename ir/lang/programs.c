@@ -1,0 +1,379 @@
+// ir/lang/programs.c -- programs: what changes parameters and states.
+//
+// With `minimize`, all nodes of the program stand in the body of one grad node, whose further
+// results are the outputs and the values of `update`. The gradients go through `clip` into the
+// optimiser.
+#include <string.h>
+
+#include "ir/base/errors.h"
+#include "ir/lang/elab.h"
+#include "ir/lang/grads.h"
+#include "ir/lang/structures.h"
+
+// ---- updates ------------------------------------------------------------------------------------
+
+typedef struct Updates {
+    Map seen; // names of slots
+} Updates;
+
+static void update_slot(Cx *cx, Updates *u, Value *slot, Value *v, Loc loc) {
+    if (map_has(&u->seen, slot->slot->name)) {
+        elab_error(cx, loc, E_bad_update, "'%s' gets two new values", slot->slot->name);
+        elab_poison(cx);
+        return;
+    }
+    if (!ir_type_equal(&slot->type, &v->type)) {
+        elab_error(cx, loc, E_bad_update, "'%s' is %s, and its new value is %s", slot->slot->name,
+                   elab_type_text(cx, &slot->type), elab_type_text(cx, &v->type));
+        elab_note(cx, slot->slot->loc, "'%s' is declared here", slot->slot->name);
+        elab_note_value(cx, v);
+        elab_poison(cx);
+        return;
+    }
+    map_put(&u->seen, cx->e->a, slot->slot->name, u);
+    IrNode *input = frame_slot(cx, slot->slot);
+    IrSlot out = {.name = slot->slot->name, .role = IR_ROLE_UPDATE, .target = input->attrs.index};
+    ir_add_output(cx->fn->ir, frame_use(cx, v), out);
+}
+
+// New values for all slots in `slots`; records by field.
+static void update_slots(Cx *cx, Updates *u, Value *slots, Value *v, Loc loc, const char *name) {
+    if (slots->kind == VALUE_POISON || v->kind == VALUE_POISON)
+        return;
+    if (slots->kind == VALUE_TENSOR) {
+        bool number = value_is_number(v) || v->kind == VALUE_DIM || v->kind == VALUE_BOOL;
+        if (number)
+            v = arith_tensor(cx, v, slots->type.dtype, loc);
+        if (v->kind == VALUE_TENSOR) {
+            update_slot(cx, u, slots, v, loc);
+            return;
+        }
+    }
+    bool same = slots->kind == VALUE_RECORD && v->kind == VALUE_RECORD && slots->n == v->n;
+    for (int i = 0; same && i < slots->n; i++)
+        same = value_field(v, slots->names[i]) != NULL;
+    if (!same) {
+        elab_error(cx, loc, E_bad_update, "'%s' is %s, and its new value is %s", name,
+                   elab_describe(cx, slots), elab_describe(cx, v));
+        elab_note_value(cx, v);
+        elab_poison(cx);
+        return;
+    }
+    for (int i = 0; i < slots->n; i++)
+        update_slots(cx, u, slots->items[i], value_field(v, slots->names[i]), loc,
+                     path_join(cx->e->a, name, slots->names[i]));
+}
+
+// What `name` ("count", "policy", "net.0.w") means as a target; poison, reported.
+static Value *update_target(Cx *cx, const Field *f) {
+    Arena *a = cx->e->a;
+    char *path = arena_strdup(a, f->name), *rest = NULL;
+    Value *v = NULL;
+    for (char *part = strtok_r(path, ".", &rest); part; part = strtok_r(NULL, ".", &rest)) {
+        Cx at = *cx;
+        at.scope = NULL;
+        v = v ? (v->kind == VALUE_RECORD ? value_field(v, part) : NULL)
+              : scope_lookup(&at, part, f->loc);
+        if (!v)
+            break;
+    }
+    if (v && v->kind == VALUE_POISON)
+        return v;
+    int n = v ? value_count_leaves(v) : 0;
+    Value **leaves = arena_array(a, Value *, n);
+    if (v)
+        value_leaves(v, leaves);
+    for (int i = 0; i < n; i++) {
+        if (!leaves[i]->slot || leaves[i]->slot->role == IR_ROLE_SETTING)
+            n = 0;
+    }
+    if (n)
+        return v;
+    elab_error(cx, f->loc, E_bad_update, "'%s' is no parameter and no state of the module",
+               f->name);
+    const LangFile *file = cx->instance->file;
+    int count = 0;
+    const char **names = arena_array(a, const char *,
+                                     (file->params ? file->params->fields.n : 0) +
+                                         (file->state ? file->state->fields.n : 0));
+    for (int i = 0; file->params && i < file->params->fields.n; i++)
+        names[count++] = file->params->fields.items[i].name;
+    for (int i = 0; file->state && i < file->state->fields.n; i++)
+        names[count++] = file->state->fields.items[i].name;
+    diag_did_you_mean(cx->e->d, f->loc, f->name, names, count);
+    return elab_poison(cx);
+}
+
+// ---- what is minimised over ---------------------------------------------------------------------
+
+static void gather(Cx *cx, Value *v, Value ***leaves, int *n, int *cap, bool *good, Loc loc) {
+    if (v->kind == VALUE_LIST) {
+        for (int i = 0; i < v->n; i++)
+            gather(cx, v->items[i], leaves, n, cap, good, loc);
+        return;
+    }
+    if (value_has_poison(v)) {
+        *good = false;
+        return;
+    }
+    int count = value_count_leaves(v);
+    Value **own = arena_array(cx->e->a, Value *, count);
+    value_leaves(v, own);
+    for (int i = 0; i < count; i++) {
+        bool twice = false;
+        for (int k = 0; k < *n; k++)
+            twice = twice || (own[i]->slot && (*leaves)[k]->slot == own[i]->slot);
+        if (own[i]->slot && own[i]->slot->role == IR_ROLE_PARAM && !twice) {
+            arena_push(cx->e->a, *leaves, *n, *cap, own[i]);
+            continue;
+        }
+        elab_error(cx, loc, E_bad_param,
+                   twice ? "'over' names '%s' twice"
+                         : "'over' is made of parameters, and '%s' is none",
+                   own[i]->slot   ? own[i]->slot->name
+                   : own[i]->name ? own[i]->name
+                                  : "this");
+        elab_note_value(cx, own[i]);
+        elab_poison(cx);
+        *good = false;
+    }
+    if (!count && v->kind != VALUE_RECORD) {
+        elab_error(cx, loc, E_bad_param, "'over' is made of parameters, and this is %s",
+                   elab_describe(cx, v));
+        elab_poison(cx);
+        *good = false;
+    }
+}
+
+// Puts `leaf` into the record at the dotted `path`.
+static void nest(Arena *a, Value *record, const char *path, Value *leaf) {
+    const char *dot = strchr(path, '.');
+    const char *name = dot ? arena_strndup(a, path, (size_t)(dot - path)) : path;
+    Value *below = value_field(record, name);
+    if (!below) {
+        below = dot ? value_record(a, 0, NULL, NULL) : leaf;
+        const char **names = arena_array(a, const char *, record->n + 1);
+        Value **items = arena_array(a, Value *, record->n + 1);
+        for (int i = 0; i < record->n; i++)
+            names[i] = record->names[i], items[i] = record->items[i];
+        names[record->n] = name;
+        items[record->n++] = below;
+        record->names = names;
+        record->items = items;
+    }
+    if (dot)
+        nest(a, below, dot + 1, leaf);
+}
+
+// The parameters `over` as a record, by names within the program's module.
+static Value *params_over(Cx *cx, const Form *over) {
+    Value **leaves = NULL;
+    int n = 0, cap = 0;
+    bool good = true;
+    gather(cx, eval_form(cx, over), &leaves, &n, &cap, &good, over->loc);
+    if (!good)
+        return value_poison();
+    if (!n) {
+        elab_error(cx, over->loc, E_bad_param, "there are no parameters to minimise over");
+        return elab_poison(cx);
+    }
+    Value *record = value_record(cx->e->a, 0, NULL, NULL);
+    for (int i = 0; i < n; i++) {
+        const Slot *slot = leaves[i]->slot;
+        nest(cx->e->a, record, slot->instance == cx->instance ? slot->local : slot->name,
+             leaves[i]);
+    }
+    return record;
+}
+
+// ---- optimisers ---------------------------------------------------------------------------------
+
+Value *optimiser_init(Cx *cx, Callable *by, Value *params) {
+    FuncDecl *f = by->function;
+    if (!f->init)
+        return value_record(cx->e->a, 0, NULL, NULL);
+    Cx at = *cx;
+    at.instance = by->instance;
+    at.dims = NULL;
+    at.scope = scope_new(cx, NULL, f->name);
+    Value **given = arena_array(cx->e->a, Value *, f->arguments.n);
+    Loc *locs = arena_array(cx->e->a, Loc, f->arguments.n);
+    for (int i = 0; i < f->arguments.n; i++) {
+        for (int k = 0; k < by->n_fixed; k++) {
+            if (!strcmp(by->fixed_names[k], f->arguments.items[i].name))
+                given[i] = by->fixed[k], locs[i] = by->fixed_locs[k];
+        }
+    }
+    if (!bind_arguments(cx, &at, &f->arguments, given, locs, f->name, f->loc))
+        return value_poison();
+    scope_put(&at, at.scope, "params", f->loc, params);
+    return make_params(&at, f->init, IR_ROLE_STATE);
+}
+
+static Value *call_function(Cx *cx, const Form *form, int n, const char **names, Value **values,
+                            Callable **callable) {
+    if (form->kind != FORM_EXPR)
+        return value_poison();
+    Value *f = eval_function(cx, form->expr);
+    if (f->kind != VALUE_FUNCTION)
+        return value_poison();
+    *callable = f->callable;
+    Loc *locs = arena_array(cx->e->a, Loc, n);
+    for (int i = 0; i < n; i++)
+        locs[i] = form->loc;
+    Args args = {.loc = form->loc, .n = n, .values = values, .names = names, .locs = locs};
+    return values ? apply(cx, f->callable, &args) : f;
+}
+
+// Slots of the optimiser's state, made when the program is first asked for.
+static Value *optimiser_slots(Cx *cx, ProgramDecl *p, Callable *by, Value *params) {
+    LangWorld *w = cx->e->w;
+    for (int i = 0; i < w->n_optimisers; i++) {
+        if (w->optimisers[i]->program == p && w->optimisers[i]->instance == cx->instance)
+            return w->optimisers[i]->state;
+    }
+
+    // types alone: the parameters stand for zeros
+    Elab *e = elab_new(w, cx->e->d);
+    Fn *fn = fn_new(e, "initial", p->loc);
+    fn->initial = true;
+    Cx at = elab_cx(e, fn, cx->instance);
+    at.site = cx->site;
+    int n = value_count_leaves(params);
+    Value **leaves = arena_array(e->a, Value *, n);
+    value_leaves(params, leaves);
+    IrBuilder b = frame_builder(&at, p->loc);
+    for (int i = 0; i < n; i++) {
+        IrType t = value_slot(e->a, e->module->dims, leaves[i]->slot)->type;
+        leaves[i] = frame_value(&at, ir_const(&b, t, 0), NULL, p->loc);
+    }
+    Value *init = optimiser_init(&at, by, value_rebuild(e->a, params, leaves));
+    if (value_has_poison(init))
+        return value_poison();
+    OptimiserState *o = arena_new(w->a, OptimiserState);
+    *o = (OptimiserState){.instance = cx->instance,
+                          .program = p,
+                          .optimiser = by,
+                          .params = params,
+                          .state = slots_like(cx->instance, init, p->name, IR_ROLE_STATE, p->loc)};
+    arena_push(w->a, w->optimisers, w->n_optimisers, w->cap_optimisers, o);
+    return o->state;
+}
+
+static Value *own_types(Cx *cx, const Value *v) {
+    int n = value_count_leaves(v);
+    Value **leaves = arena_array(cx->e->a, Value *, n);
+    value_leaves(v, leaves);
+    for (int i = 0; i < n; i++)
+        leaves[i] = value_slot(cx->e->a, cx->e->module->dims, leaves[i]->slot);
+    return value_rebuild(cx->e->a, v, leaves);
+}
+
+// Clips, steps, and adds the new parameters and the new state.
+static void optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Updates *u) {
+    const Minimize *m = p->minimize;
+    Callable *by = NULL, *clip = NULL;
+    if (m->clip) {
+        grads = call_function(cx, m->clip, 1, NULL, &grads, &clip);
+        if (!value_has_poison(grads) && !value_same_type(params, grads)) {
+            elab_error(cx, m->clip->loc, E_record_mismatch,
+                       "'clip' gives %s, and the gradients are %s", elab_describe(cx, grads),
+                       elab_describe(cx, params));
+            elab_poison(cx);
+            return;
+        }
+    }
+    Value *f = call_function(cx, m->by, 0, NULL, NULL, &by);
+    if (f->kind != VALUE_FUNCTION || value_has_poison(grads))
+        return;
+    if (by->kind != CALL_USER) {
+        elab_error(cx, m->by->loc, E_wrong_kind,
+                   "'by' is an optimiser such as optim.adam(rate=rate)");
+        elab_poison(cx);
+        return;
+    }
+    Value *slots = optimiser_slots(cx, p, by, params);
+    if (value_has_poison(slots))
+        return;
+    Value *state = own_types(cx, slots);
+    static const char *const names[] = {"params", "grads", "state"};
+    const char **own_names = arena_array(cx->e->a, const char *, 3);
+    for (int i = 0; i < 3; i++)
+        own_names[i] = names[i];
+    Value *values[3] = {params, grads, state};
+    Value *result = call_function(cx, m->by, 3, own_names, values, &by);
+    if (value_has_poison(result))
+        return;
+    Value *new_params = result->kind == VALUE_RECORD ? value_field(result, "params") : NULL;
+    Value *new_state = result->kind == VALUE_RECORD ? value_field(result, "state") : NULL;
+    if (!new_params || !new_state) {
+        elab_error(cx, m->by->loc, E_record_mismatch,
+                   "an optimiser gives {params, state}, and this gives %s",
+                   elab_describe(cx, result));
+        elab_note(cx, by->function->loc, "'%s' is declared here", by->name);
+        elab_poison(cx);
+        return;
+    }
+    update_slots(cx, u, params, new_params, m->by->loc, "params");
+    update_slots(cx, u, state, new_state, m->by->loc, "state");
+}
+
+// ---- programs -----------------------------------------------------------------------------------
+
+void elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
+    Arena *a = cx->e->a;
+    const Minimize *m = p->minimize;
+    Cx base = *cx;
+    base.scope = inputs;
+    Value *params = m ? params_over(&base, m->over) : NULL;
+
+    // the nodes, within the body of the gradient if there is one
+    Cx in = base;
+    if (m)
+        in.frame = frame_new(&base);
+    in.scope = scope_new(&base, inputs, p->name);
+    scope_put_fields(&in, in.scope, &p->body->nodes);
+    Value *value = m ? grad_scalar(&in, eval_form(&in, m->value), m->value->loc) : NULL;
+    Value *outputs = value_record(a, 0, NULL, NULL);
+    if (p->body->output)
+        outputs =
+            tensors_of(&in, eval_form(&in, p->body->output), "'outputs'", p->body->output->loc);
+    int n = p->update.n;
+    Value **targets = arena_array(a, Value *, n), **news = arena_array(a, Value *, n);
+    for (int i = 0; i < n; i++) {
+        const Field *f = &p->update.items[i];
+        targets[i] = update_target(&base, f);
+        news[i] = tensors_of(&in, eval_form(&in, f->form), "a new value", f->form->loc);
+    }
+    scope_finish(&in, in.scope, true);
+
+    // out of the body
+    Updates u = {0};
+    bool good = !value_has_poison(outputs) &&
+                (!m || !(value_has_poison(value) || value_has_poison(params)));
+    for (int i = 0; i < n; i++)
+        good = good && !value_has_poison(news[i]) && !value_has_poison(targets[i]);
+    if (!good)
+        return;
+    if (m) {
+        int n_params = value_count_leaves(params), first = 1;
+        Value **leaves = arena_array(a, Value *, n_params);
+        value_leaves(params, leaves);
+        grad_results(&in, value);
+        grad_results(&in, outputs);
+        for (int i = 0; i < n; i++)
+            grad_results(&in, news[i]);
+        IrNode *node = grad_by_slots(&base, &in, n_params, leaves, m->loc);
+        outputs = results_like(&base, node, outputs, &first, m->loc);
+        for (int i = 0; i < n; i++)
+            news[i] = results_like(&base, node, news[i], &first, p->update.items[i].form->loc);
+        Value *grads = results_like(&base, node, params, &first, m->value->loc);
+        entry_outputs(&base, outputs, outputs->kind == VALUE_RECORD ? "" : "out", IR_ROLE_OUT);
+        optimise(&base, p, params, grads, &u);
+    } else {
+        entry_outputs(&base, outputs, outputs->kind == VALUE_RECORD ? "" : "out", IR_ROLE_OUT);
+    }
+    for (int i = 0; i < n; i++)
+        update_slots(&base, &u, targets[i], news[i], p->update.items[i].form->loc,
+                     p->update.items[i].name);
+}

@@ -1,0 +1,491 @@
+// ir/lang/structures.c -- if, repeat, map and scan.
+//
+// `if` and `repeat` are decided at compile time and leave no trace. map and scan become nodes with
+// a body: a block of its own, whose names see those around it by capture.
+#include "ir/lang/structures.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "ir/base/errors.h"
+
+Value *results_like(Cx *cx, IrNode *node, const Value *like, int *first, Loc loc) {
+    int n = value_count_leaves(like);
+    Value **leaves = arena_array(cx->e->a, Value *, n);
+    IrBuilder b = frame_builder(cx, loc);
+    for (int i = 0; i < n; i++)
+        leaves[i] = frame_value(cx, ir_get(&b, node, (*first)++), NULL, loc);
+    Value *v = value_rebuild(cx->e->a, like, leaves);
+    if (v->kind == VALUE_RECORD)
+        v->name = v->from = NULL;
+    return v;
+}
+
+// ---- if -----------------------------------------------------------------------------------------
+
+static Value *eval_if(Cx *cx, const Form *f) {
+    Value *c = eval_form(cx, f->cond);
+    if (c->kind == VALUE_BOOL) {
+        if (c->i)
+            return eval_form(cx, f->yes);
+        return f->no ? eval_form(cx, f->no) : value_nothing(cx->e->a);
+    }
+    if (c->kind != VALUE_POISON) {
+        elab_error(cx, f->cond->loc, E_not_static,
+                   "'if' is decided at compile time, and this is %s", elab_describe(cx, c));
+        elab_note(cx, f->cond->loc, "where(c, a, b) chooses by element at run time");
+        elab_poison(cx);
+    }
+    eval_form(cx, f->yes);
+    if (f->no)
+        eval_form(cx, f->no);
+    return value_poison();
+}
+
+// ---- repeat -------------------------------------------------------------------------------------
+
+// Each carry has a next and each next a carry.
+static bool check_next(Cx *cx, const Form *f) {
+    const char **names = arena_array(cx->e->a, const char *, f->carry.n);
+    bool good = true;
+    for (int i = 0; i < f->carry.n; i++) {
+        names[i] = f->carry.items[i].name;
+        bool found = false;
+        for (int k = 0; k < f->next.n; k++)
+            found = found || !strcmp(f->next.items[k].name, names[i]);
+        if (!found) {
+            elab_error(cx, f->carry.items[i].loc, E_missing_key, "'next' lacks the carry '%s'",
+                       names[i]);
+            elab_poison(cx);
+            good = false;
+        }
+    }
+    for (int k = 0; k < f->next.n; k++) {
+        bool found = false;
+        for (int i = 0; i < f->carry.n; i++)
+            found = found || !strcmp(f->next.items[k].name, names[i]);
+        if (!found) {
+            elab_error(cx, f->next.items[k].loc, E_unknown_key, "'%s' is not a carry of the loop",
+                       f->next.items[k].name);
+            diag_did_you_mean(cx->e->d, f->next.items[k].loc, f->next.items[k].name, names,
+                              f->carry.n);
+            elab_poison(cx);
+            good = false;
+        }
+    }
+    return good;
+}
+
+static Form *next_of(const Form *f, const char *carry) {
+    for (int i = 0; i < f->next.n; i++) {
+        if (!strcmp(f->next.items[i].name, carry))
+            return f->next.items[i].form;
+    }
+    return NULL;
+}
+
+static const char **field_names(Cx *cx, const Fields *fields) {
+    const char **names = arena_array(cx->e->a, const char *, fields->n);
+    for (int i = 0; i < fields->n; i++)
+        names[i] = fields->items[i].name;
+    return names;
+}
+
+static void repeat_once(Cx *cx, const Form *f, Value *index, Value **carry) {
+    Cx in = *cx;
+    if (index->kind == VALUE_INT)
+        in.path = path_join(cx->e->a, cx->path, arena_printf(cx->e->a, "%" PRId64, index->i));
+    in.scope = scope_new(cx, cx->scope, cx->scope ? cx->scope->what : NULL);
+    if (f->index)
+        scope_put(cx, in.scope, f->index, f->index_loc, index);
+    for (int i = 0; i < f->carry.n; i++)
+        scope_put(cx, in.scope, f->carry.items[i].name, f->carry.items[i].loc, carry[i]);
+    scope_put_fields(&in, in.scope, &f->nodes);
+
+    Value **next = arena_array(cx->e->a, Value *, f->carry.n);
+    for (int i = 0; i < f->carry.n; i++)
+        next[i] = eval_form(&in, next_of(f, f->carry.items[i].name));
+    scope_finish(&in, in.scope, false);
+    for (int i = 0; i < f->carry.n; i++)
+        carry[i] = next[i];
+}
+
+static Value *eval_repeat(Cx *cx, const Form *f) {
+    if (f->layer) {
+        elab_error(cx, f->loc, E_wrong_kind, "'repeat' of a layer stands under 'params' only");
+        return elab_poison(cx);
+    }
+    Value *times = eval_form(cx, f->times);
+    Value **carry = arena_array(cx->e->a, Value *, f->carry.n);
+    for (int i = 0; i < f->carry.n; i++)
+        carry[i] = eval_form(cx, f->carry.items[i].form);
+    if (!check_next(cx, f))
+        return value_poison();
+    if (times->kind != VALUE_INT || times->i < 0 || times->i > ELAB_MAX_REPEAT) {
+        if (times->kind != VALUE_POISON) {
+            elab_error(
+                cx, f->times->loc, times->kind == VALUE_INT ? E_limit : E_not_static,
+                "'times' is a whole number from 0 to %d known at compile time, and this is %s",
+                ELAB_MAX_REPEAT, elab_describe(cx, times));
+            elab_poison(cx);
+        }
+
+        // once more for the errors within
+        for (int i = 0; i < f->carry.n; i++)
+            carry[i] = value_poison();
+        repeat_once(cx, f, value_poison(), carry);
+        return value_poison();
+    }
+    for (int64_t i = 0; i < times->i && !cx->e->stopped; i++)
+        repeat_once(cx, f, value_int(cx->e->a, i), carry);
+    return value_record(cx->e->a, f->carry.n, field_names(cx, &f->carry), carry);
+}
+
+// ---- bodies -------------------------------------------------------------------------------------
+
+// Parameters of a body that stand for the tensors of a value.
+typedef struct Own {
+    int n, cap;
+    IrNode **params; // within the body
+    IrNode **in;     // operands outside
+} Own;
+
+static void add_own(Cx *cx, Own *own, IrNode *param, IrNode *in) {
+    if (own->n == own->cap) {
+        int cap = own->cap ? 2 * own->cap : 8;
+        own->params =
+            arena_grow(cx->e->a, own->params, (size_t)own->n, (size_t)cap, sizeof *own->params);
+        own->in = arena_grow(cx->e->a, own->in, (size_t)own->n, (size_t)cap, sizeof *own->in);
+        own->cap = cap;
+    }
+    own->params[own->n] = param;
+    own->in[own->n++] = in;
+}
+
+// `v` within the body `in`; with `slice`, one row of each tensor. `name` is for messages.
+static Value *enter_body(Cx *cx, Cx *in, Own *own, const Value *v, bool slice, const char *name,
+                         Loc loc) {
+    int n = value_count_leaves(v);
+    Value **leaves = arena_array(cx->e->a, Value *, n);
+    const char **paths = arena_array(cx->e->a, const char *, n);
+    value_leaves(v, leaves);
+    value_paths(cx->e->a, v, name, paths);
+    for (int i = 0; i < n; i++) {
+        IrType t = leaves[i]->type;
+        if (slice)
+            t = ir_type(t.dtype, t.rank - 1, t.dims + 1);
+        IrNode *param = frame_param(in->frame, t, paths[i], loc);
+        add_own(cx, own, param, frame_use(cx, leaves[i]));
+        leaves[i] = frame_value(in, param, NULL, loc);
+        if (leaves[i]->kind == VALUE_TENSOR) {
+            leaves[i]->name = paths[i];
+            leaves[i]->from = slice ? "one row of what the loop goes over" : "carried by the loop";
+        }
+    }
+    Value *inside = value_rebuild(cx->e->a, v, leaves);
+    if (inside->kind == VALUE_RECORD) {
+        inside->name = name;
+        inside->loc = loc;
+    }
+    return inside;
+}
+
+// The common size of axis 0 of all tensors in `over`; NULL, reported.
+static IrDim *common_rows(Cx *cx, int n, Value **over, const Loc *locs, IrDim *rows) {
+    const Value *first = NULL;
+    for (int i = 0; i < n; i++) {
+        if (value_has_poison(over[i]))
+            return NULL;
+        int count = value_count_leaves(over[i]);
+        Value **leaves = arena_array(cx->e->a, Value *, count);
+        value_leaves(over[i], leaves);
+        for (int k = 0; k < count; k++) {
+            if (!leaves[k]->type.rank) {
+                elab_error(cx, locs[i], E_rank, "a loop goes over rows, and this is %s",
+                           elab_describe(cx, leaves[k]));
+                elab_note_value(cx, leaves[k]);
+                elab_note(cx, locs[i],
+                          "other values are named in the body, or fixed: f(name=value)");
+                elab_poison(cx);
+                return NULL;
+            }
+            if (rows && rows != leaves[k]->type.dims[0]) {
+                elab_error(cx, locs[i], E_steps, "the loop goes over %s rows, and this has %s",
+                           elab_dim_text(cx, rows), elab_dim_text(cx, leaves[k]->type.dims[0]));
+                if (first)
+                    elab_note_value(cx, first);
+                elab_note_value(cx, leaves[k]);
+                elab_poison(cx);
+                return NULL;
+            }
+            rows = leaves[k]->type.dims[0];
+            first = leaves[k];
+        }
+    }
+    if (!rows) {
+        elab_error(cx, n ? locs[0] : (Loc){0}, E_steps,
+                   "the loop has no length: it goes over nothing");
+        elab_poison(cx);
+    }
+    return rows;
+}
+
+static Value *index_param(Cx *cx, Cx *in, Own *own, Loc loc) {
+    IrNode *param = frame_param(in->frame, ir_scalar(IR_I32), "step", loc);
+    add_own(cx, own, param, NULL);
+    Value *v = frame_value(in, param, NULL, loc);
+    v->name = "step";
+    return v;
+}
+
+// Adds the tensors of `v` to the results of the body.
+static void add_results(Cx *in, const Value *v) {
+    int n = value_count_leaves(v);
+    Value **leaves = arena_array(in->e->a, Value *, n);
+    value_leaves(v, leaves);
+    for (int i = 0; i < n; i++)
+        ir_block_add_result(in->fn->ir, in->frame->block, frame_use(in, leaves[i]));
+}
+
+static bool rank_can_grow(Cx *cx, const Value *v, Loc loc) {
+    int n = value_count_leaves(v);
+    Value **leaves = arena_array(cx->e->a, Value *, n);
+    value_leaves(v, leaves);
+    for (int i = 0; i < n; i++) {
+        if (leaves[i]->type.rank == IR_MAX_RANK) {
+            elab_error(cx, loc, E_rank, "the loop would give more than %d axes", IR_MAX_RANK);
+            elab_note_value(cx, leaves[i]);
+            elab_poison(cx);
+            return false;
+        }
+    }
+    return true;
+}
+
+// ---- map ----------------------------------------------------------------------------------------
+
+Value *map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *data, Loc loc) {
+    Arena *a = cx->e->a;
+    for (int i = 0; i < n; i++)
+        over[i] = tensors_of(cx, over[i], "what a loop goes over", locs[i]);
+    IrDim *rows = common_rows(cx, n, over, locs, NULL);
+    const char *name = fn_take_loop(cx->fn, cx->path);
+    Cx in = *cx;
+    in.frame = frame_new(cx);
+    in.path = name;
+
+    Own own = {0};
+    Value **slices = arena_array(a, Value *, n);
+    for (int i = 0; i < n; i++)
+        slices[i] = rows
+                        ? enter_body(cx, &in, &own, over[i], true, arena_printf(a, "row%d", i), loc)
+                        : value_poison();
+    Value *index = index_param(cx, &in, &own, loc);
+    Value *result = f(&in, slices, index, data);
+    result = tensors_of(&in, result, "the result of a map", loc);
+    if (!rows || value_has_poison(result) || !rank_can_grow(cx, result, loc))
+        return value_poison();
+    add_results(&in, result);
+    if (!in.frame->block->n_results)
+        return result;
+
+    int n_in;
+    IrNode **operands = frame_close(cx, in.frame, own.n, own.params, own.in, &n_in);
+    IrBuilder b = frame_builder(cx, loc);
+    IrNode *node =
+        ir_map_loop(&b, in.frame->block, rows, name, in.frame->n_captures, own.n - 1, operands);
+    int first = 0;
+    return results_like(cx, node, result, &first, loc);
+}
+
+static Value *map_form_body(Cx *in, Value **slices, Value *index, void *data) {
+    const Form *f = data;
+    in->scope = scope_new(in, in->scope, in->scope ? in->scope->what : NULL);
+    scope_put(in, in->scope, "step", f->loc, index);
+    for (int i = 0; i < f->over.n; i++) {
+        Value *v = slices[i];
+        if (v->kind == VALUE_TENSOR || v->kind == VALUE_RECORD) {
+            v = value_copy(in->e->a, v);
+            v->name = f->over.items[i].name;
+        }
+        scope_put(in, in->scope, f->over.items[i].name, f->over.items[i].loc, v);
+    }
+    scope_put_fields(in, in->scope, &f->nodes);
+    Value *result = tensors_of(in, eval_form(in, f->output), "the output of a map", f->output->loc);
+    scope_finish(in, in->scope, true);
+    return result;
+}
+
+static Value *eval_map(Cx *cx, const Form *f) {
+    Value **over = arena_array(cx->e->a, Value *, f->over.n);
+    Loc *locs = arena_array(cx->e->a, Loc, f->over.n);
+    for (int i = 0; i < f->over.n; i++) {
+        over[i] = eval_form(cx, f->over.items[i].form);
+        locs[i] = f->over.items[i].form->loc;
+    }
+    return map_over(cx, f->over.n, over, locs, map_form_body, (void *)(uintptr_t)f, f->loc);
+}
+
+// ---- scan ---------------------------------------------------------------------------------------
+
+// A number becomes a tensor of the carry's element type.
+static Value *as_carried(Cx *in, const Value *like, Value *v, Loc loc) {
+    if (like->kind == VALUE_TENSOR && (value_is_number(v) || v->kind == VALUE_DIM) &&
+        !(v->kind == VALUE_REAL && like->type.dtype == IR_I32))
+        return arith_tensor(in, v, like->type.dtype, loc);
+    if (like->kind != VALUE_RECORD || v->kind != VALUE_RECORD || like->n != v->n)
+        return v->kind == VALUE_TENSOR ? v : tensors_of(in, v, "a carry", loc);
+    Value *copy = value_copy(in->e->a, v);
+    copy->items = arena_array(in->e->a, Value *, v->n);
+    for (int i = 0; i < v->n; i++) {
+        const Value *below = value_field(like, v->names[i]);
+        copy->items[i] = below ? as_carried(in, below, v->items[i], loc) : v->items[i];
+    }
+    return copy;
+}
+
+static Value *next_carry(Cx *in, const Field *carry, const Form *form, const Value *like) {
+    Value *v = eval_form(in, form);
+    if (value_has_poison(v) || value_has_poison(like))
+        return value_poison();
+    v = as_carried(in, like, v, form->loc);
+    if (value_has_poison(v))
+        return v;
+    if (!value_same_type(like, v)) {
+        elab_error(in, form->loc, E_carry_changes, "the carry '%s' starts as %s and becomes %s",
+                   carry->name, elab_describe(in, like), elab_describe(in, v));
+        elab_note(in, carry->loc, "it starts here; its type stays through the loop");
+        elab_note_value(in, v);
+        return elab_poison(in);
+    }
+    return reorder_like(in->e->a, like, v);
+}
+
+static void check_collect_names(Cx *cx, const Form *f) {
+    for (int i = 0; i < f->collect.n; i++) {
+        for (int k = 0; k < f->carry.n; k++) {
+            if (strcmp(f->collect.items[i].name, f->carry.items[k].name))
+                continue;
+            elab_error(cx, f->collect.items[i].loc, E_duplicate_name,
+                       "'%s' is also the name of a carry, and both are fields of the result",
+                       f->collect.items[i].name);
+            elab_poison(cx);
+        }
+    }
+}
+
+static Value *eval_scan(Cx *cx, const Form *f) {
+    Arena *a = cx->e->a;
+    int n_carry = f->carry.n, n_over = f->over.n, n_collect = f->collect.n;
+    bool good = check_next(cx, f);
+    check_collect_names(cx, f);
+
+    // what goes in
+    IrDim *steps = NULL;
+    if (f->steps) {
+        steps = size_of_value(cx, eval_form(cx, f->steps), f->steps->loc, "'steps'");
+        good = good && steps;
+    }
+    Value **start = arena_array(a, Value *, n_carry), **over = arena_array(a, Value *, n_over);
+    Loc *locs = arena_array(a, Loc, n_over);
+    for (int i = 0; i < n_carry; i++) {
+        start[i] = tensors_of(cx, eval_form(cx, f->carry.items[i].form), "a carry",
+                              f->carry.items[i].form->loc);
+        good = good && !value_has_poison(start[i]);
+    }
+    for (int i = 0; i < n_over; i++) {
+        locs[i] = f->over.items[i].form->loc;
+        over[i] =
+            tensors_of(cx, eval_form(cx, f->over.items[i].form), "what a loop goes over", locs[i]);
+    }
+    if (n_over) {
+        IrDim *rows = common_rows(cx, n_over, over, locs, steps);
+        good = good && rows;
+        steps = steps ? steps : rows;
+    }
+
+    // the body
+    const char *name = fn_take_loop(cx->fn, cx->path);
+    Cx in = *cx;
+    in.frame = frame_new(cx);
+    in.path = name;
+    in.scope = scope_new(cx, cx->scope, cx->scope ? cx->scope->what : NULL);
+    Own own = {0};
+    Value **carry = arena_array(a, Value *, n_carry), **next = arena_array(a, Value *, n_carry);
+    for (int i = 0; i < n_carry; i++) {
+        const Field *c = &f->carry.items[i];
+        bool poison = value_has_poison(start[i]);
+        carry[i] =
+            poison ? value_poison() : enter_body(cx, &in, &own, start[i], false, c->name, c->loc);
+        scope_put(cx, in.scope, c->name, c->loc, carry[i]);
+    }
+    for (int i = 0; i < n_over; i++) {
+        const Field *o = &f->over.items[i];
+        Value *row =
+            good ? enter_body(cx, &in, &own, over[i], true, o->name, o->loc) : value_poison();
+        scope_put(cx, in.scope, o->name, o->loc, row);
+    }
+    scope_put(cx, in.scope, "step", f->loc, index_param(cx, &in, &own, f->loc));
+    scope_put_fields(&in, in.scope, &f->nodes);
+
+    // what comes out
+    for (int i = 0; i < n_carry; i++) {
+        const Form *form = next_of(f, f->carry.items[i].name);
+        next[i] = form ? next_carry(&in, &f->carry.items[i], form, start[i]) : value_poison();
+        good = good && !value_has_poison(next[i]);
+    }
+    Value **collected = arena_array(a, Value *, n_collect);
+    for (int i = 0; i < n_collect; i++) {
+        const Form *form = f->collect.items[i].form;
+        collected[i] = tensors_of(&in, eval_form(&in, form), "a collected value", form->loc);
+        good =
+            good && !value_has_poison(collected[i]) && rank_can_grow(cx, collected[i], form->loc);
+    }
+    scope_finish(&in, in.scope, true);
+    if (!good || cx->e->stopped)
+        return value_poison();
+    for (int i = 0; i < n_carry; i++)
+        add_results(&in, next[i]);
+    int n_carried = in.frame->block->n_results;
+    for (int i = 0; i < n_collect; i++)
+        add_results(&in, collected[i]);
+
+    // the node, and its results as a record
+    int n_in, first = 0;
+    IrNode **operands = frame_close(cx, in.frame, own.n, own.params, own.in, &n_in);
+    IrBuilder b = frame_builder(cx, f->loc);
+    IrNode *node = NULL;
+    if (in.frame->block->n_results)
+        node = ir_scan(&b, in.frame->block, steps, f->reverse, name, in.frame->n_captures,
+                       n_carried, own.n - 1 - n_carried, operands);
+    const char **names = arena_array(a, const char *, n_carry + n_collect);
+    Value **items = arena_array(a, Value *, n_carry + n_collect);
+    for (int i = 0; i < n_carry; i++) {
+        names[i] = f->carry.items[i].name;
+        items[i] = results_like(cx, node, start[i], &first, f->carry.items[i].loc);
+    }
+    for (int i = 0; i < n_collect; i++) {
+        names[n_carry + i] = f->collect.items[i].name;
+        items[n_carry + i] = results_like(cx, node, collected[i], &first, f->collect.items[i].loc);
+    }
+    return value_record(a, n_carry + n_collect, names, items);
+}
+
+Value *eval_structure(Cx *cx, const Form *f) {
+    switch (f->kind) {
+    case FORM_IF:
+        return eval_if(cx, f);
+    case FORM_SCAN:
+        return eval_scan(cx, f);
+    case FORM_MAP:
+        return eval_map(cx, f);
+    case FORM_REPEAT:
+        return eval_repeat(cx, f);
+    case FORM_BAD:
+    case FORM_NOTHING:
+    case FORM_EXPR:
+    case FORM_RECORD:
+        break;
+    }
+    diag_bug("form %d is no structure", (int)f->kind);
+}
