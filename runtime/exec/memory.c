@@ -15,7 +15,7 @@
 #ifdef NDEBUG
 enum { SLACK = 64 };
 #else
-enum { SLACK = 0 };
+enum { SLACK = 0, FILL_BYTES = 64 << 20 };
 #endif
 
 RtMemory rt_memory_new(size_t bytes) {
@@ -24,7 +24,8 @@ RtMemory rt_memory_new(size_t bytes) {
     size_t pages = (body + page - 1) / page;
     RtMemory m = {.bytes = bytes, .map_bytes = (pages + 2) * page};
 
-    m.map = mmap(NULL, m.map_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    m.map = mmap(NULL, m.map_bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (m.map == MAP_FAILED || mprotect((char *)m.map + (pages + 1) * page, page, PROT_NONE)) {
         fprintf(stderr, "gssm: out of memory: %zu bytes for a program\n", bytes);
         exit(EXIT_SYSTEM);
@@ -32,7 +33,8 @@ RtMemory rt_memory_new(size_t bytes) {
     m.data = (char *)m.map + (pages + 1) * page - body;
 #ifndef NDEBUG
     mprotect(m.map, page, PROT_NONE);
-    memset(m.data, 0xff, body);
+    if (bytes <= FILL_BYTES)
+        memset(m.data, 0xff, body);
 #endif
     return m;
 }

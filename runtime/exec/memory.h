@@ -2,8 +2,11 @@
 //
 // The sanitizers do not see compiled stores. A block ends right before a page that cannot be
 // touched (rounded to 64 bytes; one vector more in builds without assertions), so that a store past
-// its end stops the program at once. Builds with assertions also put one in front and fill new
-// blocks with signalling bytes (0xff, a NaN).
+// its end stops the program at once. Builds with assertions also put one in front and fill small
+// new blocks with 0xff, which reads as NaN.
+//
+// Blocks are planned for the maxima of dims and mostly used in part: memory is taken page by page,
+// when it is first touched.
 #ifndef RUNTIME_EXEC_MEMORY_H
 #define RUNTIME_EXEC_MEMORY_H
 
