@@ -202,8 +202,8 @@ static int each_file(const char *dir, void (*visit)(const char *path)) {
     for (struct dirent *e; (e = readdir(d));) {
         char path[4096];
         struct stat info;
-        snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
-        if (e->d_name[0] == '.' || stat(path, &info))
+        int len = snprintf(path, sizeof path, "%s/%s", dir, e->d_name);
+        if (e->d_name[0] == '.' || len >= (int)sizeof path || stat(path, &info))
             continue;
         if (S_ISDIR(info.st_mode)) {
             n += each_file(path, visit);

@@ -170,7 +170,7 @@ static void output_role_on_an_input(void) {
     f->inputs[0].role = IR_ROLE_OUT;
 }
 static void input_role_on_an_output(void) {
-    f->outputs[0].role = IR_ROLE_PARAM;
+    f->outputs[0].role = IR_ROLE_INPUT;
 }
 static void setting_with_axes(void) {
     f->inputs[0].role = IR_ROLE_SETTING;
