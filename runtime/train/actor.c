@@ -1,6 +1,7 @@
 // runtime/train/actor.c -- an actor in real episodes: `begin` once, `step` for every action.
 #include "runtime/train/actor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,9 +86,8 @@ static bool bind_programs(RtActor *a, RtScene *scene, const RtActorDef *def) {
     for (int i = 0; i < e->n_fields; i++) {
         const char *name = arena_printf(arena, "%sc", e->fields[i].name);
         a->context_in[i] = a->begin->program ? rt_call_find_input(a->begin->call, name) : -1;
-        const IrDimVar *d = rt_unit_input_dim(a->begin, a->context_in[i], 0);
-        done = (!d || check_most(scene, a->begin, def->context_loc, "rows of context", def->context,
-                                 d->max)) &&
+        done = rt_unit_check_axis(scene->world, a->begin, a->context_in[i], 0, def->context, false,
+                                  "context.rows", def->context_loc) &&
                done;
     }
     int64_t most = a->begin->program ? rt_unit_max_dim(a->begin, "B") : -1;
@@ -216,21 +216,37 @@ static void put_leaf(RtActor *a, const RtUnit *from, int output, const Leaf *lea
            (size_t)rt_call_output_count(from->call, output) * leaf->size);
 }
 
-static void begin(RtActor *a, const RtRollout *r) {
-    if (a->begin->program) {
-        RtCall *call = a->begin->call;
-        rt_unit_reset(a->begin);
-        rt_call_set_dim(call, "B", a->batch.n);
-        for (int i = 0; i < r->experience->n_fields; i++) {
-            const IrDimVar *d = rt_unit_input_dim(a->begin, a->context_in[i], 0);
-            if (d)
-                rt_call_set_dim(call, d->name, r->n_context);
-            if (a->context_in[i] >= 0)
-                rt_experience_gather(r->experience, i, r->context, r->n_context,
-                                     rt_call_input_data(call, a->context_in[i]));
+// Calls begin on the context.
+static int run_begin(RtActor *a, RtScene *scene, const RtRollout *r) {
+    RtCall *call = a->begin->call;
+
+    rt_unit_reset(a->begin);
+    rt_call_set_dim(call, "B", a->batch.n);
+    for (int i = 0; i < r->experience->n_fields; i++) {
+        int slot = a->context_in[i];
+        const IrDimVar *d = rt_unit_input_dim(a->begin, slot, 0);
+        if (slot < 0)
+            continue;
+        if (d)
+            rt_call_set_dim(call, d->name, r->n_context);
+        if (rt_call_input_count(call, slot) != r->n_context * r->experience->fields[i].width) {
+            snprintf(scene->why, scene->why_size,
+                     "'%s' needs another number of rows of context than the %lld there are",
+                     a->begin->name, (long long)r->n_context);
+            return EXIT_CHECK;
         }
-        rt_unit_run(a->begin, env_random_key(r->key, "begin", 0, 0), 0);
+        rt_experience_gather(r->experience, i, r->context, r->n_context,
+                             rt_call_input_data(call, slot));
     }
+    rt_unit_run(a->begin, env_random_key(r->key, "begin", 0, 0), 0);
+    return EXIT_OK;
+}
+
+static int begin(RtActor *a, RtScene *scene, const RtRollout *r) {
+    int code = a->begin->program ? run_begin(a, scene, r) : EXIT_OK;
+
+    if (code != EXIT_OK)
+        return code;
     rt_unit_reset(a->step);
     rt_call_set_dim(a->step->call, a->rows_dim->name, a->batch.n);
     for (int i = 0; i < a->n_carry; i++) {
@@ -240,6 +256,7 @@ static void begin(RtActor *a, const RtRollout *r) {
             memset(rt_call_input_data(a->step->call, leaf->to), 0,
                    (size_t)rt_call_input_count(a->step->call, leaf->to) * leaf->size);
     }
+    return EXIT_OK;
 }
 
 // Keeps the observations of all rows as those of step `t`.
@@ -300,7 +317,9 @@ int rt_actor_run(RtActor *a, RtScene *scene, const RtRollout *r) {
     uint64_t key = env_random_key(r->key, "step", 0, 0);
     int n_running = a->batch.n;
 
-    begin(a, r);
+    int code = begin(a, scene, r);
+    if (code != EXIT_OK)
+        return code;
     if (!reset_rows(a, scene, r))
         return EXIT_BUG;
     keep_states(a, 0);

@@ -216,13 +216,23 @@ RtEpisode *rt_experience_add(RtExperience *e, const RtEpisode *episode, const Rt
     return &e->episodes[e->n_episodes - 1];
 }
 
+// Copies `bytes` bytes, a multiple of 4: rows are short, and a loop is faster than a call.
+static void copy_row(char *to, const char *from, size_t bytes) {
+    size_t i = 0;
+
+    for (; i + 8 <= bytes; i += 8)
+        memcpy(to + i, from + i, 8);
+    if (i < bytes)
+        memcpy(to + i, from + i, 4);
+}
+
 void rt_experience_gather(const RtExperience *e, int field, const int64_t *rows, int64_t n,
                           char *out) {
     const RtFieldRows *f = &e->fields[field];
+    size_t bytes = f->row_bytes;
 
     for (int64_t i = 0; i < n; i++)
-        memcpy(out + (size_t)i * f->row_bytes, f->rows + (size_t)rows[i] * f->row_bytes,
-               f->row_bytes);
+        copy_row(out + (size_t)i * bytes, f->rows + (size_t)rows[i] * bytes, bytes);
 }
 
 // ---- choices ------------------------------------------------------------------------------------

@@ -55,15 +55,6 @@ static int64_t rows_of(const RtTester *t, const RtCollect *c) {
     return c ? c->episodes * steps_of(t, c) : 0;
 }
 
-static bool check_rows(RtTester *t, RtScene *scene, const IrDimVar *d, int64_t rows) {
-    if (!d || rows <= d->max)
-        return true;
-    diag_error(scene->world->diag, t->recipe->test.measure_loc, E_dim_value,
-               "the test gives %lld transitions, but '%s' takes at most %lld", (long long)rows,
-               t->measure->name, (long long)d->max);
-    return false;
-}
-
 static bool bind_measure(RtTester *t, RtScene *scene) {
     const RtTest *test = &t->recipe->test;
     bool done = true;
@@ -79,11 +70,13 @@ static bool bind_measure(RtTester *t, RtScene *scene) {
         Ports *p = &t->ports[i];
         p->targets = rt_call_find_input(t->measure->call, name);
         p->context = rt_call_find_input(t->measure->call, arena_printf(&t->arena, "%sc", name));
-        done = check_rows(t, scene, rt_unit_input_dim(t->measure, p->targets, 0),
-                          rows_of(t, t->model_def)) &&
+        done = rt_unit_check_axis(scene->world, t->measure, p->targets, 0, rows_of(t, t->model_def),
+                                  false, "the number of transitions of test.model",
+                                  test->measure_loc) &&
                done;
-        done = check_rows(t, scene, rt_unit_input_dim(t->measure, p->context, 0),
-                          rows_of(t, t->context_def)) &&
+        done = rt_unit_check_axis(scene->world, t->measure, p->context, 0,
+                                  rows_of(t, t->context_def), false,
+                                  "the number of transitions of test.context", test->measure_loc) &&
                done;
     }
     t->out_mse = rt_call_find_output(t->measure->call, "mse");
@@ -177,34 +170,46 @@ static int collect(RtTester *t, RtScene *scene, RtActor *actor, const RtStage *s
     return code;
 }
 
-// One prediction with one z of all further transitions of the task.
-static void measure(RtTester *t, RtScene *scene, uint64_t key) {
+// Gives the measuring function rows of a field as its input `slot`.
+static int put_rows(RtTester *t, RtScene *scene, int field, int slot, const RtRows *rows) {
     const RtExperience *e = &t->experience;
-    const RtRows *model = rt_experience_rows(e, scene->task, model_label);
-    const char *as = t->context_def ? t->context_def->as : "";
-    const RtRows *context = rt_experience_rows(e, scene->task, as);
+    const IrDimVar *d = rt_unit_input_dim(t->measure, slot, 0);
     RtCall *call = t->measure->call;
 
-    rt_unit_reset(t->measure);
-    for (int i = 0; i < e->n_fields; i++) {
-        const Ports *p = &t->ports[i];
-        const IrDimVar *dc = rt_unit_input_dim(t->measure, p->context, 0);
-        const IrDimVar *dm = rt_unit_input_dim(t->measure, p->targets, 0);
-        if (dc)
-            rt_call_set_dim(call, dc->name, context->n);
-        if (dm)
-            rt_call_set_dim(call, dm->name, model->n);
-        if (p->context >= 0)
-            rt_experience_gather(e, i, context->items, context->n,
-                                 rt_call_input_data(call, p->context));
-        if (p->targets >= 0)
-            rt_experience_gather(e, i, model->items, model->n,
-                                 rt_call_input_data(call, p->targets));
+    if (slot < 0)
+        return EXIT_OK;
+    if (d)
+        rt_call_set_dim(call, d->name, rows->n);
+    if (rt_call_input_count(call, slot) != rows->n * e->fields[field].width) {
+        snprintf(scene->why, scene->why_size, "'%s' does not take the %lld transitions there are",
+                 t->measure->name, (long long)rows->n);
+        return EXIT_CHECK;
     }
+    rt_experience_gather(e, field, rows->items, rows->n, rt_call_input_data(call, slot));
+    return EXIT_OK;
+}
+
+// One prediction with one z of all further transitions of the task.
+static int measure(RtTester *t, RtScene *scene, uint64_t key) {
+    const RtExperience *e = &t->experience;
+    const char *as = t->context_def ? t->context_def->as : "";
+    const RtRows *model = rt_experience_rows(e, scene->task, model_label);
+    const RtRows *context = rt_experience_rows(e, scene->task, as);
+    int code = EXIT_OK;
+
+    rt_unit_reset(t->measure);
+    for (int i = 0; i < e->n_fields && code == EXIT_OK; i++) {
+        code = put_rows(t, scene, i, t->ports[i].context, context);
+        if (code == EXIT_OK)
+            code = put_rows(t, scene, i, t->ports[i].targets, model);
+    }
+    if (code != EXIT_OK)
+        return code;
     rt_unit_run(t->measure, env_random_key(key, "measure", 0, 0), 0);
-    rt_call_get(call, t->out_mse, &t->mses[scene->task], 1);
+    rt_call_get(t->measure->call, t->out_mse, &t->mses[scene->task], 1);
     if (t->out_kl >= 0)
-        rt_call_get(call, t->out_kl, &t->kls[scene->task], 1);
+        rt_call_get(t->measure->call, t->out_kl, &t->kls[scene->task], 1);
+    return EXIT_OK;
 }
 
 // Context and further transitions of task `i`, and the model's error.
@@ -219,7 +224,7 @@ static int prepare_task(RtTester *t, RtScene *scene, int i, uint64_t key) {
     if (code == EXIT_OK && t->model)
         code = collect(t, scene, t->model, test->model, model_label, key);
     if (code == EXIT_OK && t->measure)
-        measure(t, scene, key);
+        code = measure(t, scene, key);
     return code;
 }
 

@@ -13,6 +13,7 @@
 // last tenth of the updates.
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "envs/env_random.h"
@@ -193,16 +194,6 @@ static Loc place(const RtStage *s, const char *map, const char *key) {
     return loc;
 }
 
-static bool check_dim(RtScene *scene, const Update *u, const IrDimVar *d, const char *what,
-                      int64_t value, Loc loc) {
-    if (!d || value <= d->max)
-        return true;
-    diag_error(scene->world->diag, loc, E_dim_value,
-               "%s is %" PRId64 ", but '%s' takes at most %" PRId64, what, value, u->unit->name,
-               d->max);
-    return false;
-}
-
 // Finds what the input `slot` is filled with.
 static bool bind_input(RtStage *s, RtScene *scene, Update *u, int slot) {
     const char *name = u->unit->program->fn->inputs[slot].name;
@@ -235,6 +226,28 @@ static bool bind_input(RtStage *s, RtScene *scene, Update *u, int slot) {
     return false;
 }
 
+// Whether the slots and rows that the stage gives fit the input.
+static bool check_input(const RtStage *s, RtWorld *w, const Update *u, const Input *in) {
+    const char *map = u->kind == BATCH ? "batch" : "contexts";
+    const char *slots = u->kind == BATCH ? "tasks" : "count";
+    bool uniform = u->kind == BATCH && u->context < 0;
+    int64_t rows = u->rows;
+
+    if (u->kind == BATCH && in->context)
+        rows = uniform ? u->rows - 1 : u->context;
+    else if (u->kind == BATCH && !uniform)
+        rows = u->rows - u->context;
+    bool first =
+        rt_unit_check_axis(w, u->unit, in->slot, 0, u->slots, false,
+                           arena_printf(&w->arena, "%s.%s", map, slots), place(s, map, slots));
+    bool second = rt_unit_check_axis(w, u->unit, in->slot, 1, rows, uniform,
+                                     in->context && u->kind == BATCH ? "the context"
+                                     : u->kind == BATCH              ? "the number of targets"
+                                                                     : "contexts.rows",
+                                     place(s, map, "rows"));
+    return first && second;
+}
+
 static bool bind_inputs(RtStage *s, RtScene *scene, Update *u) {
     const IrFunction *f = u->unit->program->fn;
     Arena *arena = &scene->world->arena;
@@ -246,25 +259,8 @@ static bool bind_inputs(RtStage *s, RtScene *scene, Update *u) {
             done = bind_input(s, scene, u, i) && done;
     u->tasks = arena_array(arena, int, u->slots);
     u->picked = arena_array(arena, int64_t, u->rows + 1);
-    if (u->kind == BATCH) {
-        int64_t context = u->context < 0 ? u->rows - 1 : u->context;
-        done = check_dim(scene, u, u->slots_dim, "batch.tasks", u->slots,
-                         place(s, "batch", "tasks")) &&
-               done;
-        done =
-            check_dim(scene, u, u->targets_dim, "batch.rows", u->rows, place(s, "batch", "rows")) &&
-            done;
-        done = check_dim(scene, u, u->context_dim, "the context of a batch", context,
-                         place(s, "batch", "rows")) &&
-               done;
-    } else if (u->kind == CONTEXTS) {
-        done = check_dim(scene, u, u->slots_dim, "contexts.count", u->slots,
-                         place(s, "contexts", "count")) &&
-               done;
-        done = check_dim(scene, u, u->context_dim, "contexts.rows", u->rows,
-                         place(s, "contexts", "rows")) &&
-               done;
-    }
+    for (int i = 0; i < u->n_inputs; i++)
+        done = check_input(s, scene->world, u, &u->inputs[i]) && done;
     return done;
 }
 
@@ -396,8 +392,25 @@ static void fill(const Update *u, const RtExperience *e, bool context, const int
     }
 }
 
+// Whether the inputs have the rows there are: a program may be made for a number of rows that a
+// task whose episodes ended early does not have.
+static bool check_counts(const Update *u, RtScene *scene, int64_t rows, int64_t context) {
+    for (int i = 0; i < u->n_inputs; i++) {
+        const Input *in = &u->inputs[i];
+        int64_t n = u->slots * (in->context ? context : rows - context);
+        int64_t elements = n * scene->experience->fields[in->field].width;
+        if (rt_call_input_count(u->unit->call, in->slot) == elements)
+            continue;
+        snprintf(scene->why, scene->why_size,
+                 "'%s' needs more transitions of each task than the %" PRId64 " there are",
+                 u->unit->name, rows);
+        return false;
+    }
+    return true;
+}
+
 // Fills the inputs of one update from memory.
-static void fill_inputs(Update *u, RtScene *scene, uint64_t key) {
+static int fill_inputs(Update *u, RtScene *scene, uint64_t key) {
     const RtExperience *e = scene->experience;
     RtCall *call = u->unit->call;
     int64_t rows = u->rows;
@@ -419,6 +432,8 @@ static void fill_inputs(Update *u, RtScene *scene, uint64_t key) {
         rt_call_set_dim(call, u->context_dim->name, context);
     if (u->targets_dim)
         rt_call_set_dim(call, u->targets_dim->name, rows - context);
+    if (!check_counts(u, scene, rows, context))
+        return EXIT_CHECK;
     for (int64_t k = 0; k < u->slots; k++) {
         const RtRows *of = rt_experience_rows(e, u->tasks[k], u->as);
         const int64_t *picked = of->items;
@@ -431,6 +446,7 @@ static void fill_inputs(Update *u, RtScene *scene, uint64_t key) {
         fill(u, e, true, picked, context, k);
         fill(u, e, false, picked + context, rows - context, k);
     }
+    return EXIT_OK;
 }
 
 static void prepare(Update *u) {
@@ -456,8 +472,10 @@ static int update_run(RtStage *s, RtScene *scene) {
         for (int k = 0; k < u->n_formulas; k++)
             rt_call_set_setting(u->unit->call, u->formulas[k].name,
                                 rt_formula_value(u->formulas[k].value));
-        if (u->kind != NO_DATA)
-            fill_inputs(u, scene, ir_random_mix(batches + (uint64_t)i));
+        int code = u->kind == NO_DATA ? EXIT_OK
+                                      : fill_inputs(u, scene, ir_random_mix(batches + (uint64_t)i));
+        if (code != EXIT_OK)
+            return code;
         rt_unit_run(u->unit, draws, (uint64_t)i);
         if (scene->first_step == 0)
             scene->first_step = rt_now();

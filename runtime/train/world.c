@@ -1,6 +1,7 @@
 // runtime/train/world.c -- the programs of a recipe, compiled, and the state they work on.
 #include "runtime/train/world.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -221,6 +222,35 @@ const IrDimVar *rt_unit_input_dim(const RtUnit *u, int slot, int axis) {
 
 const IrDimVar *rt_unit_output_dim(const RtUnit *u, int slot, int axis) {
     return slot < 0 ? NULL : dim_of(rt_unit_output_type(u, slot), axis);
+}
+
+bool rt_unit_check_axis(RtWorld *w, const RtUnit *u, int slot, int axis, int64_t value,
+                        bool changes, const char *what, Loc loc) {
+    if (slot < 0)
+        return true;
+    const IrType *t = rt_unit_input_type(u, slot);
+    const IrDimVar *d = dim_of(t, axis);
+    const char *name = u->program->fn->inputs[slot].name;
+    int64_t size = -1;
+
+    if (d && value <= d->max)
+        return true;
+    if (d)
+        diag_error(w->diag, loc, E_dim_value, "%s is %" PRId64 ", but '%s' takes at most %" PRId64,
+                   what, value, u->name, d->max);
+    else if (axis >= t->rank || !ir_dim_is_const(t->dims[axis], &size))
+        diag_error(w->diag, loc, E_dim_value, "axis %d of '%s' of '%s' is no dim", axis, name,
+                   u->name);
+    else if (changes)
+        diag_error(w->diag, loc, E_dim_value,
+                   "%s changes from call to call, but '%s' takes exactly %" PRId64, what, u->name,
+                   size);
+    else if (size == value)
+        return true;
+    else
+        diag_error(w->diag, loc, E_dim_value, "%s is %" PRId64 ", but '%s' takes exactly %" PRId64,
+                   what, value, u->name, size);
+    return false;
 }
 
 int64_t rt_unit_max_dim(const RtUnit *u, const char *name) {

@@ -71,6 +71,12 @@ const IrDimVar *rt_unit_output_dim(const RtUnit *u, int slot, int axis);
 // The greatest value of the dim called `name`, or -1 where the unit has none.
 int64_t rt_unit_max_dim(const RtUnit *u, const char *name);
 
+// Whether axis `axis` of input `slot` can be `value`, which `what` names; if not, an error at
+// `loc`. True where `slot` is -1. A value that changes from call to call is checked with `changes`,
+// its greatest value given: then the axis must be a dim.
+bool rt_unit_check_axis(RtWorld *w, const RtUnit *u, int slot, int axis, int64_t value,
+                        bool changes, const char *what, Loc loc);
+
 // Type of an input or output.
 const IrType *rt_unit_input_type(const RtUnit *u, int slot);
 const IrType *rt_unit_output_type(const RtUnit *u, int slot);
