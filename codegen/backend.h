@@ -12,14 +12,14 @@
 
 // Everything a step needs from outside. Constant during the call, shared by the threads.
 typedef struct BackendCall {
-    void *const *inputs;   // one pointer for each input of the function, in order
-    void *const *outputs;  // one for each output; ignored for updates in place
-    const int64_t *dims;   // value of each variable of the schedule's IrDims, in order
-    void *arena;           // schedule.arena_bytes, aligned to 64
-    uint64_t seed;         // of draws
-    uint64_t call;         // call number of draws
-    int n_threads;         // that call `run` together
-    atomic_int *barrier;   // two zeroed words: arrived, generation; used by the threads of this call
+    void *const *inputs;  // one pointer for each input of the function, in order
+    void *const *outputs; // one for each output; ignored for updates in place
+    const int64_t *dims;  // value of each variable of the schedule's IrDims, in order
+    void *arena;          // schedule.arena_bytes, aligned to 64
+    uint64_t seed;        // of draws
+    uint64_t call;        // call number of draws
+    int n_threads;        // that call `run` together
+    atomic_int *barrier;  // two zeroed words: arrived, generation; used by the threads of this call
 } BackendCall;
 
 typedef struct BackendStep BackendStep; // a compiled schedule; constant; each back end defines it
@@ -64,6 +64,10 @@ extern Backend llvm_backend; // named "cpu"
 
 // By name, or NULL.
 Backend *backend_find(const char *name);
+
+// Turns that a thread waits at a barrier before it gives its core away at each further one: some
+// tens of microseconds, more than any piece of work between two barriers of an unloaded machine.
+enum { BACKEND_SPINS = 2000 };
 
 // Waits until all `n_threads` threads of a call are here. `words` are BackendCall.barrier. What a
 // thread wrote before is seen by all after. Spins, and gives way to others after a while.

@@ -8,7 +8,7 @@
 
 #include "codegen/backend.h"
 
-enum { ARRIVED, GENERATION, SPINS = 20000 };
+enum { ARRIVED, GENERATION };
 
 static void pause_briefly(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -30,7 +30,7 @@ void backend_barrier(atomic_int *words, int n_threads) {
     }
     for (int spins = 0;
          atomic_load_explicit(&words[GENERATION], memory_order_acquire) == generation;) {
-        if (spins < SPINS) {
+        if (spins < BACKEND_SPINS) {
             spins++;
             pause_briefly();
         } else {

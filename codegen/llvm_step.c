@@ -9,8 +9,6 @@
 #include "codegen/llvm_kernel.h"
 #include "ir/random.h"
 
-enum { SPINS = 20000 }; // turns of waiting before a thread gives its core away
-
 typedef struct Step {
     LlvmFn *f;
     const IrSchedule *s;
@@ -68,7 +66,8 @@ static void wait_for_next(LlvmFn *f, LLVMValueRef word, LLVMValueRef generation)
     LLVMValueRef turns = LLVMBuildPhi(f->b, f->i32, "turns");
     pause_briefly(f);
     LLVMValueRef now = load_word(f, word, LLVMAtomicOrderingAcquire);
-    LLVMValueRef more = LLVMBuildICmp(f->b, LLVMIntULT, turns, LLVMConstInt(f->i32, SPINS, 0), "");
+    LLVMValueRef more =
+        LLVMBuildICmp(f->b, LLVMIntULT, turns, LLVMConstInt(f->i32, BACKEND_SPINS, 0), "");
     LLVMValueRef next = LLVMBuildAdd(f->b, turns, LLVMBuildZExt(f->b, more, f->i32, ""), "");
     LLVMBasicBlockRef check = LLVMAppendBasicBlockInContext(f->context, f->fn, "check");
     LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntEQ, now, generation, ""), check, open);
