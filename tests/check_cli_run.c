@@ -18,7 +18,7 @@ static Buf err;
 static char why[256];
 
 static const char tiny[] =
-    " iterations=2 fit.times=3 improve.times=2 'improve.dims={K: 3, H: 3}' dynamics.hidden=6"
+    " iterations=2 fit.times=3 improve.times=2 'dims.objective={K: 3, H: 3}' dynamics.hidden=6"
     " dynamics.width=4 dynamics.latent=2 policy.centres=3 test.tasks=2 test.act.episodes=2 ";
 
 static void setup(void) {
