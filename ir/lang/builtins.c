@@ -258,7 +258,8 @@ static Value *shapes_differ(Cx *cx, const BuiltinCall *c, const Value *x, const 
                             const char *why) {
     elab_error(cx, c->loc, code, "'%s' joins tensors %s", c->row->name, why);
     elab_note_value(cx, x);
-    elab_note_value(cx, y);
+    if (y != x)
+        elab_note_value(cx, y);
     return elab_poison(cx);
 }
 

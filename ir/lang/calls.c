@@ -119,8 +119,9 @@ bool bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const L
                     const char *function, Loc loc) {
     for (int i = 0; i < all->n; i++) {
         const Argument *arg = &all->items[i];
-        if (!given[i] && arg->value)
-            given[i] = eval_form(at, arg->value);
+        Value *standard = arg->value ? eval_form(at, arg->value) : NULL;
+        if (!given[i])
+            given[i] = standard;
         if (!given[i]) {
             elab_error(cx, loc, E_arguments, "'%s' lacks its argument '%s'", function, arg->name);
             elab_note(cx, arg->loc, "it is declared here");
@@ -137,6 +138,12 @@ bool bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const L
                        elab_describe(cx, v));
             elab_note(cx, arg->loc, "it is declared here");
             elab_note_value(cx, v);
+            elab_poison(cx);
+            return false;
+        }
+        if (standard && standard->kind == VALUE_BOOL && v->kind != VALUE_BOOL) {
+            elab_error(cx, locs[i], E_wrong_kind, "'%s' of '%s' is true or false, and this is %s",
+                       arg->name, function, elab_describe(cx, v));
             elab_poison(cx);
             return false;
         }
@@ -194,7 +201,6 @@ static bool enter_call(Cx *cx, const Callable *c, const FuncDecl *f, Loc loc) {
         if (s->function != f || f->layer || s->instance != c->instance)
             continue;
         elab_error(cx, loc, E_recursion, "'%s' calls itself", f->name);
-        elab_note(cx, f->loc, "it is declared here");
         elab_poison(cx);
         return false;
     }

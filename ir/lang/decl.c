@@ -408,6 +408,11 @@ LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Y
                    "a file holds a mapping with 'module', and this is %s", yaml_kind_name(root));
         return NULL;
     }
+    Loc at;
+    if (yaml_find_loc(root, "experiment", &at) && !yaml_find(root, "module")) {
+        diag_error(d, at, E_wrong_kind, "this is an experiment, and a module was expected");
+        return NULL;
+    }
     f->is_interface = yaml_find(root, "interface") != NULL;
     read_name(r, root);
     yaml_check_keys(root, d, f->is_interface ? interface_keys : module_keys,

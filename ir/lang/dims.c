@@ -251,6 +251,7 @@ bool dims_resolve(LangWorld *w, Dim *dim) {
 
     // what is said
     const Dim *from = NULL;
+    bool reported = false;
     int64_t value = 0;
     const char *origin = NULL;
     for (int i = 0; i < n; i++) {
@@ -264,6 +265,7 @@ bool dims_resolve(LangWorld *w, Dim *dim) {
             origin = own_origin;
         } else if (own != value) {
             misfit(w, group[i], own, from, value);
+            reported = true;
         }
     }
 
@@ -281,7 +283,8 @@ bool dims_resolve(LangWorld *w, Dim *dim) {
     }
     for (int i = 0; i < n; i++) {
         group[i]->state = DIM_DONE;
-        group[i]->known = from != NULL;
+        group[i]->known = from && !reported;
+        group[i]->reported = reported;
         group[i]->value = value;
         group[i]->origin = group[i] == from ? origin : "interface";
     }

@@ -45,9 +45,10 @@ typedef struct Elab {
     IrModule *module;
     Map specials; // key -> Special
     Map function_names;
-    bool lenient;  // dims without a maximum get one: for types alone
-    bool checking; // unbound modules are poison
-    bool stopped;  // a limit was passed; everything is poison
+    bool lenient;    // dims without a maximum get one: for types alone
+    bool checking;   // unbound modules are poison; functions need no maxima
+    bool is_program; // that does need them
+    bool stopped;    // a limit was passed; everything is poison
     int depth, calls;
     int64_t work;
     int64_t n_nodes;
@@ -301,10 +302,11 @@ Cx elab_cx(Elab *e, Fn *fn, LangInstance *in);
 // Inputs and names of an entry: cx gets the scope of arguments, *scope that of inputs in front of
 // it. False when an input cannot be made; with `poison` such inputs are poison instead.
 bool entry_open(Cx *cx, FuncDecl *f, Scope **scope, bool poison);
-void elab_program(Cx *cx, ProgramDecl *p, Scope *inputs); // cx: that of the entry
+// False when there were errors, of now or before.
+bool elab_program(Cx *cx, ProgramDecl *p, Scope *inputs); // cx: that of the entry
 // Adds the tensors of `v` to the function's outputs, named below `prefix`.
 void entry_outputs(Cx *cx, const Value *v, const char *prefix, IrRole role);
-void elab_initial(Cx *cx);
+bool elab_initial(Cx *cx);
 // Evaluates parameters or states in `cx`, whose path is their prefix: a record of initial values.
 Value *make_params(Cx *cx, const Form *f, IrRole role);
 // Slots named and shaped like the initial values in `v`.

@@ -205,7 +205,10 @@ static Value *eval_record(Cx *cx, const Expr *e) {
     Value **items = arena_array(cx->e->a, Value *, e->n);
     for (int i = 0; i < e->n; i++)
         items[i] = eval_expr(cx, e->args[i]);
-    return value_record(cx->e->a, e->n, e->names, items);
+    Value *v = value_record(cx->e->a, e->n, e->names, items);
+    v->expr = e;
+    v->loc = e->loc;
+    return v;
 }
 
 // ---- expressions --------------------------------------------------------------------------------
@@ -288,5 +291,7 @@ Value *eval_form(Cx *cx, const Form *f) {
         items[i] = eval_form(cx, f->fields.items[i].form);
     }
     leave(cx);
-    return value_record(cx->e->a, f->fields.n, names, items);
+    Value *v = value_record(cx->e->a, f->fields.n, names, items);
+    v->loc = f->loc;
+    return v;
 }

@@ -123,6 +123,14 @@ static Form *read_repeat(Reader *r, const Yaml *y) {
 
 // ---- values -------------------------------------------------------------------------------------
 
+// Whether YAML may have taken the end of an expression for punctuation of its own.
+static bool is_cut_short(const char *text) {
+    int open = 0;
+    for (const char *s = text; *s; s++)
+        open += *s == '(' ? 1 : *s == ')' ? -1 : 0;
+    return open > 0;
+}
+
 Form *form_read(Arena *a, Diag *d, const Yaml *y) {
     Reader reader = {.a = a, .d = d}, *r = &reader;
     if (!y)
@@ -134,6 +142,10 @@ Form *form_read(Arena *a, Diag *d, const Yaml *y) {
         f->expr = expr_parse(a, d, y);
         if (!f->expr)
             f->kind = FORM_BAD;
+        if (!f->expr && y->kind == YAML_SCALAR && !y->quoted && is_cut_short(y->text))
+            diag_note(d, y->loc,
+                      "within { } and [ ] YAML ends plain text at ',' and brackets: put the "
+                      "expression in quotes");
         return f;
     }
     if (yaml_find(y, "if"))

@@ -68,8 +68,12 @@ static bool out_of_range(Cx *cx, const Expr *e, const Value *of, IrDim *start, I
     IrDims *ds = cx->e->module->dims;
     if (ir_dim_max(ir_dim_sub(ds, axis, end)) >= 0 && ir_dim_max(ir_dim_sub(ds, end, start)) >= 0)
         return false;
-    elab_error(cx, e->loc, E_axis, "%s to %s is out of an axis of %s", elab_dim_text(cx, start),
-               elab_dim_text(cx, end), elab_dim_text(cx, axis));
+    if (e->kind == EXPR_SLICE)
+        elab_error(cx, e->loc, E_axis, "the range %s:%s is outside of an axis of size %s",
+                   elab_dim_text(cx, start), elab_dim_text(cx, end), elab_dim_text(cx, axis));
+    else
+        elab_error(cx, e->loc, E_axis, "index %s is outside of an axis of size %s",
+                   elab_dim_text(cx, start), elab_dim_text(cx, axis));
     elab_note_value(cx, of);
     elab_poison(cx);
     return true;

@@ -18,17 +18,19 @@ static Value *placeholder(Cx *cx, IrType type, const char *path, Loc loc, void *
     return v;
 }
 
-// The first error of `quiet` as a misfit of `own` with `of`.
-static void report(LangWorld *w, const Diag *quiet, const char *own, Loc own_loc,
+// The first error of `quiet` as a misfit with the interface's declaration at `loc`.
+static void report(LangWorld *w, const Diag *quiet, const char *format, const char *own,
                    const LangFile *interface, Loc loc) {
-    const char *what = "";
+    const DiagMessage *first = NULL;
     for (int i = quiet->n - 1; i >= 0; i--) {
         if (!quiet->messages[i].is_note)
-            what = quiet->messages[i].text;
+            first = &quiet->messages[i];
     }
-    diag_error(w->d, own_loc, E_interface_misfit, "'%s' does not fit the interface '%s': %s", own,
-               interface->name, what);
-    diag_note(w->d, loc, "'%s' of '%s' is declared here", own, interface->name);
+    if (!first)
+        return;
+    char *text = arena_printf(w->a, "%s: %s", format, first->text);
+    diag_error(w->d, first->loc, E_interface_misfit, "'%s' %s", own, text);
+    diag_note(w->d, loc, "'%s' of the interface '%s' is declared here", own, interface->name);
 }
 
 static bool same_inputs(LangWorld *w, const LangFile *interface, const FuncDecl *demanded,
@@ -135,8 +137,8 @@ static void check_output(LangWorld *w, Cx *cx, const LangFile *interface, FuncDe
         signature_bind(&s, demanded->output_type, result);
         Loc loc = own->output ? own->output->loc : own->loc;
         signature_check(&s, demanded->output_type, result, "output", loc);
-        if (quiet.n_errors)
-            report(w, &quiet, own->name, loc, interface, demanded->output_type->loc);
+        report(w, &quiet, "does not give what its interface states", own->name, interface,
+               demanded->output_type->loc);
     }
     diag_free(&quiet);
 }
@@ -165,8 +167,8 @@ static void check_function(LangWorld *w, LangInstance *in, const LangFile *inter
     e->d = &quiet;
     match_inputs(&cx, own, values, &dims, &good);
     e->d = w->d;
-    if (quiet.n_errors)
-        report(w, &quiet, own->name, own->loc, interface, demanded->loc);
+    report(w, &quiet, "does not take what its interface gives", own->name, interface,
+           demanded->loc);
     diag_free(&quiet);
     if (good && !is_program && demanded->output_type)
         check_output(w, &cx, interface, demanded, own, values, &dims);

@@ -64,9 +64,9 @@ static bool is_told(Signature *s, const char *name) {
     if (scope_find(s->cx, name, s->loc))
         return true;
     const LangInstance *in = s->cx->instance;
-    const Dim *dim = dims_find(in, name);
+    Dim *dim = dims_find(in, name);
     if (dim)
-        return !dim->bounded;
+        return !dim->bounded && (dims_resolve(in->world, dim) || !in->is_default);
     for (int i = 0; i < in->file->n_options; i++) {
         if (!strcmp(in->file->options[i].name, name))
             return true;
@@ -129,7 +129,7 @@ static IrDim *entry_dim(Signature *s, const char *name, Loc loc) {
     const LangPair *given = e->lenient ? NULL : dims_given(e->w, s->cx->instance->name, name);
     if (given && dims_number(e->w, given, &given_value))
         return ir_dim_const(e->module->dims, given_value);
-    if (e->lenient || e->checking)
+    if (e->lenient || (e->checking && !e->is_program))
         return ir_dim_var(e->module->dims, name, ELAB_LENIENT_MAX, 0);
     elab_error(s->from, loc, E_dim_unbound, "the dim '%s' has no maximum", name);
     elab_note(s->from, loc, "give it one under 'dims', %s: {max: 1000}, or a value with -D %s=...",
@@ -259,29 +259,44 @@ static IrDim *own_pattern_dim(Signature *s, const Pattern *p, const IrDim *d, Lo
     return ir_dim_substitute(ds, d, to);
 }
 
-static bool fits_pattern(Signature *s, const Pattern *p, const Value *like, const Value *v,
-                         Loc loc) {
+// A value under a pattern that it should fit. Where it does not, `where` tells what and how.
+typedef struct Fit {
+    Signature *s;
+    const Pattern *p;
+    Loc loc;
+    const char *where;
+} Fit;
+
+static bool misfits(Fit *fit, const Value *like, const Value *v, const char *path) {
+    Cx *cx = fit->s->from;
+    fit->where = arena_printf(cx->e->a, "%s%s%s is %s there, and %s here", *path ? "'" : "it", path,
+                              *path ? "'" : "", elab_describe(cx, like), elab_describe(cx, v));
+    return false;
+}
+
+static bool fits_pattern(Fit *fit, const Value *like, const Value *v, const char *path) {
     if (like->kind == VALUE_POISON || v->kind == VALUE_POISON)
         return true;
     if (like->kind != v->kind)
-        return false;
+        return misfits(fit, like, v, path);
     if (like->kind == VALUE_TENSOR) {
-        if (like->type.dtype != v->type.dtype || like->type.rank != v->type.rank)
-            return false;
-        for (int i = 0; i < v->type.rank; i++) {
-            IrDim *d = own_pattern_dim(s, p, like->type.dims[i], loc);
-            if (d && d != v->type.dims[i])
-                return false;
+        bool same = like->type.dtype == v->type.dtype && like->type.rank == v->type.rank;
+        for (int i = 0; same && i < v->type.rank; i++) {
+            IrDim *d = own_pattern_dim(fit->s, fit->p, like->type.dims[i], fit->loc);
+            same = !d || d == v->type.dims[i];
         }
-        return true;
+        return same || misfits(fit, like, v, path);
     }
     if (like->kind != VALUE_RECORD)
-        return like->kind == VALUE_DIM || value_same_type(like, v);
+        return like->kind == VALUE_DIM || value_same_type(like, v) || misfits(fit, like, v, path);
     if (like->n != v->n)
-        return false;
+        return misfits(fit, like, v, path);
     for (int i = 0; i < like->n; i++) {
         const Value *field = value_field(v, like->names[i]);
-        if (!field || !fits_pattern(s, p, like->items[i], field, loc))
+        const char *below = path_join(fit->s->cx->e->a, path, like->names[i]);
+        if (!field)
+            return misfits(fit, like, v, path);
+        if (!fits_pattern(fit, like->items[i], field, below))
             return false;
     }
     return true;
@@ -311,6 +326,8 @@ static Value *make_pattern(Signature *s, const Pattern *p, const Value *like, co
         copy->items[i] =
             make_pattern(s, p, like->items[i], path_join(a, path, like->names[i]), make, data, loc);
     copy->name = path;
+    copy->loc = loc;
+    copy->from = arena_printf(a, "from inputs of '%s'", s->function->name);
     return copy;
 }
 
@@ -397,7 +414,7 @@ static Value *check_tensor(Signature *s, const TypeExpr *t, Value *v, const char
         const char *wanted = elab_dim_text(s->from, size);
         bool same_text = !strcmp(wanted, buf_text(&text));
         elab_error(s->from, loc, E_shape_mismatch,
-                   "axis %d of '%s' of '%s' is %s%s%s, and here it is %s", axis, name,
+                   "axis %d of '%s' of '%s' is %s%s%s, and this is %s", axis, name,
                    s->function->name, buf_text(&text), same_text ? "" : " = ",
                    same_text ? "" : wanted, elab_dim_text(s->from, v->type.dims[axis]));
         buf_free(&text);
@@ -480,14 +497,15 @@ Value *signature_check(Signature *s, const TypeExpr *t, Value *v, const char *na
         Pattern *p = type_pattern(s, t);
         if (!p)
             return value_poison();
-        if (fits_pattern(s, p, p->result, v, loc))
+        Fit fit = {.s = s, .p = p, .loc = loc};
+        if (fits_pattern(&fit, p->result, v, ""))
             return p->result->kind == VALUE_RECORD && !value_has_poison(p->result)
                        ? reorder_like(s->cx->e->a, p->result, v)
                        : v;
         elab_error(s->from, loc, E_record_mismatch,
                    "'%s' of '%s' is what '%s' gives, and this is %s", name, s->function->name,
                    t->text, elab_describe(s->from, v));
-        elab_note(s->from, t->loc, "'%s' gives %s", t->text, elab_describe(s->from, p->result));
+        elab_note(s->from, t->loc, "%s", fit.where);
         return misfit(s, t, v, name);
     }
     }
@@ -519,6 +537,8 @@ Value *signature_make(Signature *s, const TypeExpr *t, const char *path, MakeLea
             v->items[i] =
                 signature_make(s, t->fields[i], path_join(a, path, t->names[i]), make, data);
         v->name = path;
+        v->loc = t->loc;
+        v->from = arena_printf(a, "from inputs of '%s'", s->function->name);
         return v;
     }
     case TYPE_RESULT: {

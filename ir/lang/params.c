@@ -105,7 +105,7 @@ Value *apply_layer(Cx *cx, Callable *c, Args *args) {
             elab_error(cx, args->locs[i], E_arguments,
                        name ? k < n ? "the layer '%s' is given '%s' twice"
                                     : "the layer '%s' has no argument '%s'"
-                            : "the layer '%s' takes fewer arguments",
+                            : "the layer '%s' takes fewer arguments, and this is one more",
                        decl->name, name);
             const char **names = arena_array(a, const char *, n);
             for (int j = 0; j < n; j++)
@@ -273,11 +273,12 @@ Value *state_of(LangInstance *in) {
 
 // ---- the entry of initial values ----------------------------------------------------------------
 
-// Adds the initial values in `v` as outputs named by the slots in `slots`.
-static void add_initial(Cx *cx, const Value *v, const Value *slots) {
+// Adds the initial values in `v` as outputs named by the slots in `slots`. False when an error was
+// reported for one of them.
+static bool add_initial(Cx *cx, const Value *v, const Value *slots) {
     int n = value_count_leaves(slots);
-    if (n != value_count_leaves(v))
-        return; // an error was reported
+    if (n != value_count_leaves(v) || value_has_poison(v))
+        return false;
     Value **leaves = arena_array(cx->e->a, Value *, n), **to = arena_array(cx->e->a, Value *, n);
     value_leaves(v, leaves);
     value_leaves(slots, to);
@@ -285,6 +286,7 @@ static void add_initial(Cx *cx, const Value *v, const Value *slots) {
         IrSlot slot = {.name = to[i]->slot->name, .role = to[i]->slot->role, .target = -1};
         ir_add_output(cx->fn->ir, frame_use(cx, leaves[i]), slot);
     }
+    return true;
 }
 
 static Value *initial_of(Cx *cx, LangInstance *in, const Form *f, IrRole role) {
@@ -292,12 +294,13 @@ static Value *initial_of(Cx *cx, LangInstance *in, const Form *f, IrRole role) {
     at.instance = in;
     at.path = path_join(cx->e->a, "init", in->name ? in->name : "");
     Value *v = f ? make_params(&at, f, role) : value_record(cx->e->a, 0, NULL, NULL);
-    return v->kind == VALUE_RECORD ? v : value_record(cx->e->a, 0, NULL, NULL);
+    return v;
 }
 
-void elab_initial(Cx *cx) {
+bool elab_initial(Cx *cx) {
     LangWorld *w = cx->e->w;
     Map values = {0}; // full name -> initial value
+    bool all_good = true;
     for (int i = 0; i < w->n_instances; i++) {
         LangInstance *in = w->instances[i];
         const Form *forms[2] = {in->file->params, in->file->state};
@@ -305,7 +308,7 @@ void elab_initial(Cx *cx) {
         for (int k = 0; k < 2; k++) {
             IrRole role = k ? IR_ROLE_STATE : IR_ROLE_PARAM;
             Value *v = initial_of(cx, in, forms[k], role);
-            add_initial(cx, v, slots[k]);
+            all_good = add_initial(cx, v, slots[k]) && all_good;
             int n = value_count_leaves(slots[k]);
             Value **leaves = arena_array(cx->e->a, Value *, n),
                   **to = arena_array(cx->e->a, Value *, n);
@@ -333,8 +336,9 @@ void elab_initial(Cx *cx) {
         at.path =
             path_join(cx->e->a, "init", path_join(cx->e->a, o->instance->name, o->program->name));
         Value *v = optimiser_init(&at, o->optimiser, value_rebuild(cx->e->a, o->params, leaves));
-        add_initial(cx, v, o->state);
+        all_good = add_initial(cx, v, o->state) && all_good;
     }
+    return all_good;
 }
 
 // ---- checking a layer alone ---------------------------------------------------------------------

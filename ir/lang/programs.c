@@ -188,6 +188,16 @@ static Value *params_over(Cx *cx, const Form *over) {
 
 // ---- optimisers ---------------------------------------------------------------------------------
 
+static bool is_optimiser(const FuncDecl *f) {
+    static const char *const names[] = {"params", "grads", "state"};
+    int found = 0;
+    for (int i = 0; i < f->n_inputs; i++) {
+        for (int k = 0; k < 3; k++)
+            found += !strcmp(f->inputs[i].name, names[k]);
+    }
+    return found == 3;
+}
+
 Value *optimiser_init(Cx *cx, Callable *by, Value *params) {
     FuncDecl *f = by->function;
     if (!f->init)
@@ -269,8 +279,8 @@ static Value *own_types(Cx *cx, const Value *v) {
     return value_rebuild(cx->e->a, v, leaves);
 }
 
-// Clips, steps, and adds the new parameters and the new state.
-static void optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Updates *u) {
+// Clips, steps, and adds the new parameters and the new state. False, reported.
+static bool optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Updates *u) {
     const Minimize *m = p->minimize;
     Callable *by = NULL, *clip = NULL;
     if (m->clip) {
@@ -280,21 +290,22 @@ static void optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Update
                        "'clip' gives %s, and the gradients are %s", elab_describe(cx, grads),
                        elab_describe(cx, params));
             elab_poison(cx);
-            return;
+            return false;
         }
     }
     Value *f = call_function(cx, m->by, 0, NULL, NULL, &by);
     if (f->kind != VALUE_FUNCTION || value_has_poison(grads))
-        return;
-    if (by->kind != CALL_USER) {
+        return false;
+    if (by->kind != CALL_USER || !is_optimiser(by->function)) {
         elab_error(cx, m->by->loc, E_wrong_kind,
-                   "'by' is an optimiser such as optim.adam(rate=rate)");
+                   "'by' is an optimiser, a function of params, grads and state such as "
+                   "optim.adam(rate=rate)");
         elab_poison(cx);
-        return;
+        return false;
     }
     Value *slots = optimiser_slots(cx, p, by, params);
     if (value_has_poison(slots))
-        return;
+        return false;
     Value *state = own_types(cx, slots);
     static const char *const names[] = {"params", "grads", "state"};
     const char **own_names = arena_array(cx->e->a, const char *, 3);
@@ -303,7 +314,7 @@ static void optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Update
     Value *values[3] = {params, grads, state};
     Value *result = call_function(cx, m->by, 3, own_names, values, &by);
     if (value_has_poison(result))
-        return;
+        return false;
     Value *new_params = result->kind == VALUE_RECORD ? value_field(result, "params") : NULL;
     Value *new_state = result->kind == VALUE_RECORD ? value_field(result, "state") : NULL;
     if (!new_params || !new_state) {
@@ -312,15 +323,16 @@ static void optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Update
                    elab_describe(cx, result));
         elab_note(cx, by->function->loc, "'%s' is declared here", by->name);
         elab_poison(cx);
-        return;
+        return false;
     }
     update_slots(cx, u, params, new_params, m->by->loc, "params");
     update_slots(cx, u, state, new_state, m->by->loc, "state");
+    return true;
 }
 
 // ---- programs -----------------------------------------------------------------------------------
 
-void elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
+bool elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
     Arena *a = cx->e->a;
     const Minimize *m = p->minimize;
     Cx base = *cx;
@@ -353,8 +365,8 @@ void elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
                 (!m || !(value_has_poison(value) || value_has_poison(params)));
     for (int i = 0; i < n; i++)
         good = good && !value_has_poison(news[i]) && !value_has_poison(targets[i]);
-    if (!good)
-        return;
+    if (!good && m)
+        return false;
     if (m) {
         int n_params = value_count_leaves(params), first = 1;
         Value **leaves = arena_array(a, Value *, n_params);
@@ -369,11 +381,12 @@ void elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
             news[i] = results_like(&base, node, news[i], &first, p->update.items[i].form->loc);
         Value *grads = results_like(&base, node, params, &first, m->value->loc);
         entry_outputs(&base, outputs, outputs->kind == VALUE_RECORD ? "" : "out", IR_ROLE_OUT);
-        optimise(&base, p, params, grads, &u);
-    } else {
+        good = optimise(&base, p, params, grads, &u);
+    } else if (!value_has_poison(outputs)) {
         entry_outputs(&base, outputs, outputs->kind == VALUE_RECORD ? "" : "out", IR_ROLE_OUT);
     }
     for (int i = 0; i < n; i++)
         update_slots(&base, &u, targets[i], news[i], p->update.items[i].form->loc,
                      p->update.items[i].name);
+    return good;
 }

@@ -178,14 +178,15 @@ static Value *grad_output(Cx *in, const FuncDecl *f, Value *v, const char *name)
     return elab_poison(in);
 }
 
-static void entry_function(Elab *e, LangInstance *in, FuncDecl *f, const LangRequest *r,
+// False when there were errors, of now or before.
+static bool entry_function(Elab *e, LangInstance *in, FuncDecl *f, const LangRequest *r,
                            bool poison) {
     Arena *a = e->a;
     Fn *fn = fn_new(e, path_join(a, in->name ? in->name : "", f->name), f->loc);
     Cx cx = elab_cx(e, fn, in);
     Scope *scope;
     if (!entry_open(&cx, f, &scope, poison))
-        return;
+        return false;
     cx.dims = NULL;
     Cx body = cx;
     if (r->grad)
@@ -210,7 +211,7 @@ static void entry_function(Elab *e, LangInstance *in, FuncDecl *f, const LangReq
     scope_finish(&body, body.scope, true);
     good = good && (!r->grad || (scalar && !value_has_poison(scalar)));
     if (!good || poison)
-        return;
+        return false;
 
     if (r->grad) {
         Value **wrt = wrt_slots(&cx, r, n_used, f, &n_wrt);
@@ -236,26 +237,30 @@ static void entry_function(Elab *e, LangInstance *in, FuncDecl *f, const LangReq
     }
     fn_finish(fn);
     arena_push(a, e->module->functions, e->module->n, e->module->cap, fn->ir);
+    return true;
 }
 
-static void entry_program(Elab *e, LangInstance *in, ProgramDecl *p) {
+static bool entry_program(Elab *e, LangInstance *in, ProgramDecl *p) {
+    e->is_program = true;
     Fn *fn = fn_new(e, path_join(e->a, in->name ? in->name : "", p->name), p->loc);
     Cx cx = elab_cx(e, fn, in);
     Scope *scope;
-    if (!entry_open(&cx, p->body, &scope, false))
-        return;
-    elab_program(&cx, p, scope);
+    if (!entry_open(&cx, p->body, &scope, false) || !elab_program(&cx, p, scope))
+        return false;
     fn_finish(fn);
     arena_push(e->a, e->module->functions, e->module->n, e->module->cap, fn->ir);
+    return true;
 }
 
-static void entry_initial(Elab *e, LangInstance *in) {
+static bool entry_initial(Elab *e, LangInstance *in) {
     Fn *fn = fn_new(e, "initial", (Loc){0});
     fn->initial = true;
     Cx cx = elab_cx(e, fn, in);
-    elab_initial(&cx);
+    if (!elab_initial(&cx))
+        return false;
     fn_finish(fn);
     arena_push(e->a, e->module->functions, e->module->n, e->module->cap, fn->ir);
+    return true;
 }
 
 // ---- the module ---------------------------------------------------------------------------------
@@ -322,24 +327,24 @@ IrModule *lang_elaborate(LangWorld *w, Diag *d, const LangRequest *r) {
     Elab *e = elab_new(w, d);
     FuncDecl *f = r->name ? world_function(in, r->name) : NULL;
     ProgramDecl *p = r->name ? decl_program(in->file, r->name) : NULL;
-    if (!r->name) {
-        entry_initial(e, in);
-    } else if (f && signature_is_generic(f)) {
+    bool good = false;
+    if (!r->name)
+        good = entry_initial(e, in);
+    else if (f && signature_is_generic(f))
         diag_error(d, f->loc, E_arguments,
                    "'%s' takes values of any type and cannot be compiled alone", f->name);
-    } else if (f) {
-        entry_function(e, in, f, r, false);
-    } else if (p) {
-        entry_program(e, in, p);
-    } else {
+    else if (f)
+        good = entry_function(e, in, f, r, false);
+    else if (p)
+        good = entry_program(e, in, p);
+    else
         no_such_entry(w, d, in, r->name);
-    }
     if (d->n_errors > before)
         return NULL;
-    if (!e->module->n) {
-        diag_error(d, in->file->loc, E_wrong_kind,
-                   "'%s' cannot be made because of the errors before",
-                   r->name ? r->name : "initial");
+    if (!good) {
+        if (!d->n_errors)
+            diag_error(d, in->file->loc, E_wrong_kind, "'%s' has errors that were told before",
+                       in->file->name);
         return NULL;
     }
     drop_unreached(e->module);

@@ -7,9 +7,22 @@
 
 // ---- errors -------------------------------------------------------------------------------------
 
+// The call from which the way leads into lib/std without leaving it, or NULL. What goes wrong in
+// there is a mistake in the call.
+static const CallSite *std_call(const Cx *cx) {
+    const LangInstance *std = cx->e->w->std;
+    const CallSite *s = cx->site;
+    if (!std || cx->instance != std || !s)
+        return NULL;
+    while (s->outer && s->outer->instance == std)
+        s = s->outer;
+    return s;
+}
+
 Value *elab_poison(Cx *cx) {
     int shown = 0;
-    for (const CallSite *s = cx->site; s && shown < 4; s = s->outer, shown++)
+    const CallSite *std = std_call(cx);
+    for (const CallSite *s = std ? std->outer : cx->site; s && shown < 4; s = s->outer, shown++)
         diag_note(cx->e->d, s->loc, "in '%s', called here", s->name);
     return value_poison();
 }
@@ -19,7 +32,10 @@ void elab_error(Cx *cx, Loc loc, int code, const char *format, ...) {
     va_start(args, format);
     const char *text = arena_vprintf(cx->e->a, format, args);
     va_end(args);
-    diag_error(cx->e->d, loc, code, "%s", text);
+    const CallSite *std = std_call(cx);
+    diag_error(cx->e->d, std ? std->loc : loc, code, "%s", text);
+    if (std)
+        diag_note(cx->e->d, loc, "in '%s', here", std->name);
 }
 
 void elab_note(Cx *cx, Loc loc, const char *format, ...) {
@@ -39,6 +55,8 @@ static const char *take_text(Cx *cx, Buf *b) {
 
 void elab_note_value(Cx *cx, const Value *v) {
     Buf b = {0};
+    if (!v->name && !v->expr && !v->from)
+        return;
     if (v->name) {
         buf_printf(&b, "'%s'", v->name);
     } else if (v->expr) {
@@ -191,9 +209,10 @@ bool instance_named(Cx *cx, const char *name, LangInstance **in, bool *is_module
 static Value *dim_value(Cx *cx, LangInstance *in, Dim *dim, Loc loc) {
     Arena *a = cx->e->a;
     if (!dim->bounded) {
-        if (!dims_resolve(in->world, dim))
+        if (dims_resolve(in->world, dim))
+            return value_int(a, dim->value);
+        if (!in->is_default || cx->e->checking)
             return value_poison();
-        return value_int(a, dim->value);
     }
     if (cx->dims && in == cx->instance) {
         IrDim *d = signature_dim(cx->dims, dim->name, loc);
@@ -290,16 +309,17 @@ Value *scope_lookup(Cx *cx, const char *name, Loc loc) {
 }
 
 Value *scope_unbound(Cx *cx, const char *name, Loc loc) {
-    if (cx->e->checking)
-        return value_poison();
-    elab_error(cx, loc, E_unbound_module, "the module parameter '%s' is not bound", name);
-    for (int i = 0; i < cx->instance->file->n_modules; i++) {
+    for (int i = 0; i < cx->instance->file->n_modules && !cx->e->checking; i++) {
         const Reference *m = &cx->instance->file->modules[i];
-        if (!strcmp(m->name, name))
-            elab_note(cx, m->loc, "bind it to a module that implements %s, as by --bind %s=MODULE",
-                      m->path, name);
+        if (strcmp(m->name, name) || cx->instance->module_reported[i])
+            continue;
+        cx->instance->module_reported[i] = true;
+        elab_error(cx, loc, E_unbound_module, "the module parameter '%s' is not bound", name);
+        elab_note(cx, m->loc, "bind it to a module that implements %s, as by --bind %s=MODULE",
+                  m->path, name);
+        elab_poison(cx);
     }
-    return elab_poison(cx);
+    return value_poison();
 }
 
 typedef struct Names {

@@ -67,6 +67,7 @@ static LangInstance *new_instance(LangWorld *w, const char *name, LangFile *file
     *in = (LangInstance){.world = w, .name = name, .file = file};
     in->imports = arena_array(w->a, LangInstance *, file->n_imports);
     in->modules = arena_array(w->a, LangInstance *, file->n_modules);
+    in->module_reported = arena_array(w->a, bool, file->n_modules);
     for (int i = 0; i < file->n_imports; i++)
         in->imports[i] = file->imports[i].file ? library(w, file->imports[i].file) : NULL;
     dims_declare(w, in);
@@ -124,7 +125,7 @@ static LangInstance *stand_in(LangWorld *w, const Reference *r) {
         map_put(&w->by_name, w->a, r->name, other);
         return other;
     }
-    if (!other || !all_default(interface))
+    if (!all_default(interface))
         return NULL;
     LangInstance *in = add_instance(w, r->name, interface);
     in->is_default = true;
@@ -140,7 +141,8 @@ static void bind_modules(LangWorld *w, LangInstance *in) {
                        "'%s' is bound to '%s', which does not implement '%s'", r->name,
                        bound->file->name, r->path);
             diag_note(w->d, bound->file->loc, "'%s' is declared here", bound->file->name);
-            bound = NULL;
+            in->module_reported[i] = true;
+            continue;
         }
         in->modules[i] = bound ? bound : stand_in(w, r);
     }

@@ -16,7 +16,8 @@ struct Dim {
     Loc loc;
     bool bounded; // max and likely count, and `value` is -1 unless bound by -D
     int64_t max, likely;
-    bool known; // `value` counts
+    bool known;    // `value` counts
+    bool reported; // an error told why it does not
     int64_t value;
     const char *origin;    // "file", "default", "-D", "interface"
     const LangPair *given; // by -D, or NULL
@@ -56,6 +57,7 @@ struct LangInstance {
     bool is_default;        // made from an interface's defaults
     LangInstance **imports; // as file->imports; NULL where it could not be read
     LangInstance **modules; // as file->modules; NULL where unbound
+    bool *module_reported;  // as file->modules: an error told why it is unbound
     int n_dims, cap_dims;
     Dim **dims;
     Option *options; // as file->options
