@@ -125,11 +125,10 @@ static int train(const char *root, int threads, const char *setting, const char 
         snprintf(config, sizeof config, "%s/config.yaml", from);
         def = (RtRecipeDef){.name = config, .settings = &setting, .n_settings = setting != NULL};
     }
+    rt_stop_install();
     int code = rt_session_open(&s, &def, threads);
-    if (code == EXIT_OK) {
-        rt_stop_install();
+    if (code == EXIT_OK)
         code = rt_driver_create(&s.driver, root, from);
-    }
     if (code == EXIT_OK)
         code = rt_driver_train(&s.driver, true);
     return finish(&s, code);
@@ -137,12 +136,11 @@ static int train(const char *root, int threads, const char *setting, const char 
 
 static int resume(const char *run, int threads) {
     RtSession s;
-    int code = rt_session_open_run(&s, run, threads);
 
-    if (code == EXIT_OK) {
-        rt_stop_install();
+    rt_stop_install();
+    int code = rt_session_open_run(&s, run, threads);
+    if (code == EXIT_OK)
         code = rt_driver_resume(&s.driver, run);
-    }
     if (code == EXIT_OK)
         code = rt_driver_train(&s.driver, true);
     return finish(&s, code);
@@ -280,7 +278,7 @@ START_TEST(a_run_asked_to_stop_gives_75_and_resumes_to_the_same) {
         sleep_for(seconds * (0.8 - 0.1 * i));
         kill(child, i % 2 ? SIGINT : SIGTERM);
         int code = wait_for(child);
-        // before the driver listens, a signal simply ends the process
+        // before the process listens, a signal simply ends it
         ck_assert(code == EXIT_STOPPED || code == EXIT_OK || code == -SIGTERM || code == -SIGINT);
         stopped = code == EXIT_STOPPED;
         if (code == EXIT_OK)
@@ -315,6 +313,19 @@ START_TEST(another_seed_is_another_run) {
     ck_assert(x.len != y.len || memcmp(x.data, y.data, x.len) != 0);
     buf_free(&x);
     buf_free(&y);
+}
+END_TEST
+
+START_TEST(an_evaluation_on_the_way_changes_nothing) {
+    const char *whole = whole_run("whole");
+    char x[1200], y[1200];
+
+    ck_assert_int_eq(train(at("looked"), 1,
+                           "every_iteration.check={evaluate: test, tasks: 2, episodes: 2}", NULL),
+                     EXIT_OK);
+    snprintf(x, sizeof x, "%s/episodes", whole);
+    snprintf(y, sizeof y, "%s/episodes", run_in(at("looked")));
+    ck_assert_int_eq(check_same_folder(x, y), 8);
 }
 END_TEST
 
@@ -469,6 +480,26 @@ START_TEST(another_latent_is_another_test_of_the_same_tasks) {
 }
 END_TEST
 
+START_TEST(adapting_at_test_leaves_the_state_as_it_was) {
+    const char *run = whole_run("whole");
+    const char *const adapt =
+        "test.adapt={tune: {update: objective.step, times: 3, contexts: {rows: 50, as: random}}}";
+    RtSession s;
+    RtTestResult first, again;
+    int64_t iteration, episodes;
+
+    test_run(run, 1, NULL, NULL);
+    ck_assert_int_eq(rt_session_open_test(&s, run, &adapt, 1, 1, &iteration, &episodes), EXIT_OK);
+    ck_assert_int_eq(rt_session_test(&s, NULL, NULL, NULL, &first), EXIT_OK);
+    double kept[2] = {first.scores[0], first.scores[1]};
+    ck_assert(memcmp(kept, scores, sizeof kept) != 0);
+    ck_assert_int_eq(rt_session_test(&s, NULL, NULL, NULL, &again), EXIT_OK);
+    ck_assert_mem_eq(kept, again.scores, sizeof kept);
+    ck_assert_mem_eq(mses, again.mses, sizeof kept);
+    rt_session_close(&s);
+}
+END_TEST
+
 START_TEST(a_task_can_be_given_by_hand) {
     const char *run = whole_run("whole");
     const double params[] = {1.5, 0.9};
@@ -532,6 +563,7 @@ static Suite *train_suite(void) {
     tcase_add_test(runs, a_run_asked_to_stop_gives_75_and_resumes_to_the_same);
     tcase_add_test(runs, the_number_of_threads_changes_no_bit);
     tcase_add_test(runs, another_seed_is_another_run);
+    tcase_add_test(runs, an_evaluation_on_the_way_changes_nothing);
     tcase_add_test(runs, a_run_continued_from_another_ends_like_a_long_one);
     tcase_add_test(runs, a_damaged_checkpoint_costs_an_iteration_and_no_bit);
     tcase_add_test(runs, a_run_whose_recipe_changed_is_not_resumed);
@@ -544,6 +576,7 @@ static Suite *train_suite(void) {
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_test_repeats_to_the_same_bits);
     tcase_add_test(tests, another_latent_is_another_test_of_the_same_tasks);
+    tcase_add_test(tests, adapting_at_test_leaves_the_state_as_it_was);
     tcase_add_test(tests, a_task_can_be_given_by_hand);
     suite_add_tcase(s, tests);
     return s;

@@ -50,8 +50,11 @@ typedef struct TrainOptions {
 static int train_one(const OptCommand *self, const TrainOptions *o, const RtRecipeDef *def) {
     RtSession s;
     RtDriver *d = &s.driver;
-    int code = rt_session_open(&s, def, (int)o->threads);
 
+    // a stop during compilation counts, too
+    if (!o->dry_run)
+        rt_stop_install();
+    int code = rt_session_open(&s, def, (int)o->threads);
     d->process_start = process_start;
     if (code == EXIT_OK && o->dry_run) {
         Buf plan = {0};
@@ -59,7 +62,6 @@ static int train_one(const OptCommand *self, const TrainOptions *o, const RtReci
         rt_put_plan(&plan, d);
         put_out(&plan);
     } else if (code == EXIT_OK) {
-        rt_stop_install();
         code = rt_driver_create(d, o->runs, o->from);
         if (code == EXIT_OK) {
             printf("%s\n", d->run.dir);
@@ -261,13 +263,12 @@ static int command_train(const OptCommand *self, int argc, char **argv) {
 static int resume(const OptCommand *self, const char *dir, int threads, bool quiet) {
     RtSession s;
     RtDriver *d = &s.driver;
-    int code = rt_session_open_run(&s, dir, threads);
 
+    rt_stop_install();
+    int code = rt_session_open_run(&s, dir, threads);
     d->process_start = process_start;
-    if (code == EXIT_OK) {
-        rt_stop_install();
+    if (code == EXIT_OK)
         code = rt_driver_resume(d, dir);
-    }
     if (code == EXIT_OK) {
         printf("%s\n", dir);
         fflush(stdout);

@@ -21,6 +21,7 @@ struct RtTester {
     Arena arena;
     RtRecipe *recipe;
     RtExperience experience;
+    RtVars vars; // numbers of test.adapt
     RtActor *context, *model, *act;
     const RtCollect *context_def, *model_def, *act_def;
     RtUnit *measure;
@@ -112,6 +113,8 @@ RtTester *rt_tester_new(RtScene *scene, int64_t episodes) {
     t->act_def = test->act->def;
     bool done = rt_experience_open(&t->experience, scene->recipe, scene->world, 0);
     inner.experience = &t->experience;
+    inner.vars = &t->vars;
+    rt_scene_open(&inner);
     if (done) {
         const int64_t n[] = {t->context_def ? t->context_def->episodes : 0,
                              t->model_def ? t->model_def->episodes : 0};
@@ -143,6 +146,7 @@ void rt_tester_free(RtTester *t) {
     free(t->scores);
     free(t->mses);
     free(t->kls);
+    rt_vars_free(&t->vars);
     arena_free(&t->arena);
     free(t);
 }
@@ -308,6 +312,8 @@ int rt_tester_run(RtTester *t, RtScene *outer, const RtTestDef *def, RtTestResul
     RtScene scene = *outer;
 
     scene.experience = &t->experience;
+    scene.vars = &t->vars;
+    rt_scene_open(&scene);
     scene.events = NULL;
     scene.tick = NULL;
     scene.iteration = 0;

@@ -79,11 +79,8 @@ int rt_session_test(RtSession *s, const double *params,
                     RtTestResult *result) {
     const RtTest *test = &s->recipe.test;
     const RtCollect *act = test->act->def;
-    RtScene scene = {.recipe = &s->recipe,
-                     .world = &s->world,
-                     .vars = &s->vars,
-                     .why = s->why,
-                     .why_size = sizeof s->why};
+    RtScene scene = {
+        .recipe = &s->recipe, .world = &s->world, .why = s->why, .why_size = sizeof s->why};
     RtTestDef def = {.tasks = params ? 1 : test->tasks,
                      .episodes = act->episodes,
                      .latent = test->latent,
@@ -92,7 +89,6 @@ int rt_session_test(RtSession *s, const double *params,
                      .show = show,
                      .data = data};
 
-    rt_scene_open(&scene);
     if (!s->tester)
         s->tester = rt_tester_new(&scene, act->episodes);
     if (!s->tester)
@@ -102,7 +98,6 @@ int rt_session_test(RtSession *s, const double *params,
 
 void rt_session_close(RtSession *s) {
     rt_tester_free(s->tester);
-    rt_vars_free(&s->vars);
     rt_driver_close(&s->driver);
     rt_world_close(&s->world);
     rt_recipe_free(&s->recipe);

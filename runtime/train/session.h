@@ -14,7 +14,6 @@ typedef struct RtSession {
     RtRecipe recipe;
     RtWorld world;
     RtDriver driver;
-    RtVars vars; // of a test
     RtTester *tester;
     char why[1024]; // a sentence, where a function fails and the recipe's diag has no error
 } RtSession;
