@@ -66,10 +66,12 @@ static double now(void) {
 }
 
 static void print_subject(const Run *r, Buf *out) {
+    IrFunction *f = r->f;
+
     if (r->s)
         ir_print_schedule(out, r->s, true);
     else
-        ir_print_function(out, r->f, true);
+        ir_print_module(out, &(IrModule){.dims = f->dims, .n = 1, .functions = &f}, true);
 }
 
 // Prints after `id` to options->print, and writes the numbered file of the dump folder.
