@@ -8,6 +8,7 @@
 #include "ir/base/errors.h"
 #include "ir/base/exits.h"
 #include "runtime/exec/roots.h"
+#include "runtime/record/json.h"
 
 // "NAME=VALUE" parted at the first '='; false when there is none.
 static bool split_pair(Arena *a, const char *text, LangPair *pair) {
@@ -42,29 +43,77 @@ static int find_pass(const OptCommand *command, const char *name, PassId *id) {
                 : opt_refuse(command, "no pass is called '%s'; gssmc passes lists them", name);
 }
 
+// Passes without which there is no code, in the order in which they must run.
+static const PassId needed[] = {PASS_inline, PASS_grad,     PASS_map,
+                                PASS_fuse,   PASS_schedule, PASS_place};
+enum { N_NEEDED = sizeof needed / sizeof *needed };
+
+static bool is_needed(PassId id) {
+    for (int i = 0; i < N_NEEDED; i++)
+        if (needed[i] == id)
+            return true;
+    return false;
+}
+
+// Reads --passes. A list that stops at the graph goes on to kernels by itself.
+static int read_pipeline(Gssmc *g, const OptCommand *command) {
+    enum { MAX = sizeof g->pipeline / sizeof *g->pipeline - N_NEEDED };
+    PassOptions *o = &g->def.passes;
+    char *list = arena_strdup(&g->arena, g->passes);
+    int n_lower = 0;
+
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+        if (o->n_pipeline == MAX)
+            return opt_refuse(command, "--passes takes at most %d passes", MAX);
+        int code = find_pass(command, name, &g->pipeline[o->n_pipeline]);
+        if (code != OPT_GO_ON)
+            return code;
+        n_lower += pass_info[g->pipeline[o->n_pipeline++]].lower != NULL;
+    }
+    o->pipeline = g->pipeline;
+    for (int i = 0; i < N_NEEDED && n_lower == 0; i++)
+        if (pass_info[needed[i]].lower)
+            g->pipeline[o->n_pipeline++] = needed[i];
+
+    int met = 0;
+    for (int i = 0; i < o->n_pipeline && met < N_NEEDED; i++)
+        met += g->pipeline[i] == needed[met];
+    if (!g->graph_only && met < N_NEEDED)
+        return opt_refuse(command,
+                          "--passes leaves out '%s', or has it too early: code needs "
+                          "inline, grad, map, fuse, schedule and place, in this order",
+                          pass_info[needed[met]].name);
+    if (!g->graph_only && n_lower > 3)
+        return opt_refuse(command, "--passes has fuse, schedule or place twice");
+    return OPT_GO_ON;
+}
+
 static int read_passes(Gssmc *g, const OptCommand *command) {
     PassOptions *o = &g->def.passes;
+    PassId shown;
 
     for (int i = 0; i < g->disabled.n; i++) {
         PassId id;
         int code = find_pass(command, g->disabled.items[i], &id);
         if (code != OPT_GO_ON)
             return code;
+        if (is_needed(id))
+            return opt_refuse(command, "--disable-pass=%s: there is no code without this pass",
+                              pass_info[id].name);
         o->disabled[id] = true;
     }
-    if (g->passes) {
-        char *list = arena_strdup(&g->arena, g->passes);
-        for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
-            if (o->n_pipeline == (int)(sizeof g->pipeline / sizeof *g->pipeline))
-                return opt_refuse(command, "--passes takes at most %d passes", o->n_pipeline);
-            int code = find_pass(command, name, &g->pipeline[o->n_pipeline]);
-            if (code != OPT_GO_ON)
-                return code;
-            o->n_pipeline++;
-        }
-        o->pipeline = g->pipeline;
+    if (g->print_after && strcmp(g->print_after, "all") != 0 &&
+        strcmp(g->print_after, "change") != 0) {
+        int code = find_pass(command, g->print_after, &shown);
+        if (code != OPT_GO_ON)
+            return code;
     }
-    o->verify_each = g->verify_each != NULL;
+    if (g->passes) {
+        int code = read_pipeline(g, command);
+        if (code != OPT_GO_ON)
+            return code;
+    }
+    o->verify_each = g->verify_each;
     o->dump_dir = g->dump;
     o->print_after = g->print_after;
     o->print = stdout;
@@ -84,8 +133,12 @@ int gssmc_open_machine(Gssmc *g, const OptCommand *command) {
     if (code != OPT_GO_ON)
         return code;
     if (g->list_passes) {
-        for (int i = 0; i < pass_default_pipeline_length; i++)
-            puts(pass_info[pass_default_pipeline[i]].name);
+        const PassOptions *o = &g->def.passes;
+        int n = o->pipeline ? o->n_pipeline : pass_default_pipeline_length;
+        const PassId *list = o->pipeline ? o->pipeline : pass_default_pipeline;
+        for (int i = 0; i < n; i++)
+            if (!o->disabled[list[i]])
+                puts(pass_info[list[i]].name);
         exit(EXIT_OK);
     }
     if (g->dump && !buf_make_dirs(g->dump, why, sizeof why)) {
@@ -142,6 +195,23 @@ int gssmc_reopen(Gssmc *g, const OptCommand *command, const char *file, const La
     return open_world(g);
 }
 
+int gssmc_check_entry(Gssmc *g, const OptCommand *command, const char *file, const char *name) {
+    const LangEntry *entries;
+    int n = lang_entries(g->world, &entries), n_names = 0;
+    const char **names = arena_array(&g->arena, const char *, n + 1);
+
+    for (int i = 0; i < n; i++) {
+        if (entries[i].instance[0])
+            continue;
+        if (strcmp(entries[i].name, name) == 0)
+            return EXIT_OK;
+        names[n_names++] = entries[i].name;
+    }
+    const char *near = map_nearest(name, names, n_names);
+    return opt_refuse(command, "'%s' has no function or program '%s'%s%s%s", file, name,
+                      near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+}
+
 int gssmc_report(Gssmc *g) {
     if (g->diag.n == 0)
         return EXIT_OK;
@@ -167,6 +237,14 @@ void gssmc_close(Gssmc *g) {
     rt_pool_free(g->pool);
     diag_free(&g->diag);
     arena_free(&g->arena);
+}
+
+void gssmc_print_json(const char *head, const char *text) {
+    Buf b = {0};
+
+    rt_json_put_string(&b, text);
+    printf("%s%s", head, buf_text(&b));
+    buf_free(&b);
 }
 
 static const OptCommand commands[] = {

@@ -11,8 +11,9 @@ typedef struct Gssmc {
     const char *target, *dtype, *gemm;
     OptList disabled;
     const char *passes, *print_after, *dump;
-    const char *verify_each;
     int64_t bisect_limit, threads;
+    bool verify_each;
+    bool graph_only; // the command makes no code: any list of passes will do
     bool time_passes, pass_stats, list_passes, no_cache;
 
     // made by gssmc_open
@@ -39,14 +40,14 @@ typedef struct Gssmc {
         {"passes", 0, OPT_TEXT, &(g)->passes, "LIST", "run these passes, parted by commas"},        \
         {"disable-pass", 0, OPT_LIST, &(g)->disabled, "PASS", "leave this pass out"},               \
         {"list-passes", 0, OPT_FLAG, &(g)->list_passes, NULL, "print the pipeline and stop"},       \
-        {"verify-each", 0, OPT_MAYBE, &(g)->verify_each, NULL, "verify the IR after each pass"},    \
+        {"verify-each", 0, OPT_FLAG, &(g)->verify_each, NULL, "verify the IR after each pass"},     \
         {"bisect-limit",                                                                            \
          0,                                                                                         \
          OPT_INT,                                                                                   \
          &(g)->bisect_limit,                                                                        \
          "N",                                                                                       \
          "run only the first N optional passes",                                                    \
-         .least = 0,                                                                                \
+         .least = 1,                                                                                \
          .most = 1000000},                                                                          \
         {"print-after",     0,                                                                      \
          OPT_TEXT,          &(g)->print_after,                                                      \
@@ -68,6 +69,10 @@ int gssmc_open_machine(Gssmc *g, const OptCommand *command);
 int gssmc_reopen(Gssmc *g, const OptCommand *command, const char *file, const LangPair *more,
                  int n);
 
+// Whether `name` is a function or program of `file`, which is open: EXIT_OK, or EXIT_BAD_USAGE
+// after a message with the nearest name.
+int gssmc_check_entry(Gssmc *g, const OptCommand *command, const char *file, const char *name);
+
 // Prints the diagnostics so far and gives the exit code for them: EXIT_OK when there is none.
 int gssmc_report(Gssmc *g);
 
@@ -75,6 +80,9 @@ int gssmc_report(Gssmc *g);
 void gssmc_print_passes(const Gssmc *g, const RtProgram *p);
 
 void gssmc_close(Gssmc *g);
+
+// Prints `head` and the text as a JSON string.
+void gssmc_print_json(const char *head, const char *text);
 
 int command_compile(const OptCommand *self, int argc, char **argv);
 int command_check(const OptCommand *self, int argc, char **argv);

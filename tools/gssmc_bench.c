@@ -64,42 +64,58 @@ static void measure(const RtProgram *p, RtCall *call, double seconds, bool json,
                1e6 * median, 1e6 * times[0], n, p->flops / median / 1e9);
 }
 
+static bool is_chosen(const LangEntry *e, const OptRest *rest) {
+    bool named = rest->n == 2 ? strcmp(e->name, rest->items[1]) == 0 : e->kind == LANG_PROGRAM;
+
+    return named && !e->instance[0] && !e->generic;
+}
+
+static int bench_entry(Gssmc *g, const LangEntry *e, double seconds, bool json, bool first) {
+    LangRequest request = {.instance = "", .name = e->name};
+    char why[512] = "";
+    int code = EXIT_OK;
+
+    RtProgram *p =
+        rt_program_new(&g->arena, g->world, &g->diag, &request, &g->def, why, sizeof why);
+    RtState *s = p ? rt_initial_state(&g->arena, g->world, &g->diag, 0, why, sizeof why) : NULL;
+    if (s) {
+        RtCall *call = rt_call_new(p, s, g->pool);
+        fill_inputs(call, p);
+        measure(p, call, seconds, json, first);
+        if (!json)
+            gssmc_print_passes(g, p);
+        rt_call_free(call);
+    } else {
+        if (why[0])
+            fprintf(stderr, "gssmc bench: %s\n", why);
+        code = gssmc_report(g) == EXIT_OK ? EXIT_BUG : EXIT_BAD_INPUT;
+    }
+    rt_state_free(s);
+    rt_program_free(p);
+    return code;
+}
+
 static int bench(const OptCommand *self, Gssmc *g, const OptRest *rest, double seconds, bool json) {
     const LangEntry *entries;
-    int n = lang_entries(g->world, &entries), n_made = 0, code = EXIT_OK;
-    char why[512] = "";
+    int n = lang_entries(g->world, &entries), n_chosen = 0, n_made = 0, code = EXIT_OK;
 
+    if (rest->n == 2 &&
+        (code = gssmc_check_entry(g, self, rest->items[0], rest->items[1])) != EXIT_OK)
+        return code;
+    for (int i = 0; i < n; i++)
+        n_chosen += is_chosen(&entries[i], rest);
+    if (n_chosen == 0)
+        return opt_refuse(self,
+                          rest->n == 2 ? "'%s' takes any records or functions: it has no step"
+                                       : "'%s' has no program: name a function",
+                          rest->items[rest->n - 1]);
     if (json)
         printf("{\"steps\": [");
-    for (int i = 0; i < n && code == EXIT_OK; i++) {
-        bool chosen = rest->n == 2 ? strcmp(entries[i].name, rest->items[1]) == 0
-                                   : entries[i].kind == LANG_PROGRAM;
-        if (entries[i].instance[0] || entries[i].generic || !chosen)
-            continue;
-        LangRequest request = {.instance = "", .name = entries[i].name};
-        RtProgram *p =
-            rt_program_new(&g->arena, g->world, &g->diag, &request, &g->def, why, sizeof why);
-        RtState *s = p ? rt_initial_state(&g->arena, g->world, &g->diag, 0, why, sizeof why) : NULL;
-        if (s) {
-            RtCall *call = rt_call_new(p, s, g->pool);
-            fill_inputs(call, p);
-            measure(p, call, seconds, json, n_made == 0);
-            gssmc_print_passes(g, p);
-            rt_call_free(call);
-            n_made++;
-        } else {
-            if (why[0])
-                fprintf(stderr, "gssmc bench: %s\n", why);
-            code = gssmc_report(g) == EXIT_OK ? EXIT_BUG : EXIT_BAD_INPUT;
-        }
-        rt_state_free(s);
-        rt_program_free(p);
-    }
+    for (int i = 0; i < n && code == EXIT_OK; i++)
+        if (is_chosen(&entries[i], rest))
+            code = bench_entry(g, &entries[i], seconds, json, n_made++ == 0);
     if (json)
         printf("]}\n");
-    if (code == EXIT_OK && n_made == 0)
-        return opt_refuse(self, "'%s' has no %s", rest->items[0],
-                          rest->n == 2 ? rest->items[1] : "program");
     return code;
 }
 
@@ -117,7 +133,9 @@ int command_bench(const OptCommand *self, int argc, char **argv) {
     int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
     if (code != OPT_GO_ON)
         return code;
-    if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)
+    if (!(seconds >= 0 && seconds <= 86400))
+        code = opt_refuse(self, "--seconds is %g, and should be from 0 to 86400", seconds);
+    else if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)
         code = bench(self, &g, &rest, seconds, json);
     gssmc_close(&g);
     return code;

@@ -31,8 +31,9 @@ static bool print_form(const Gssmc *g, const RtProgram *p, const Form *form, FIL
         snprintf(why, why_size, "the back end '%s' has no form '%s'", g->backend->name, form->name);
         return false;
     }
+    IrFunction *fn = p->fn;
     if (strcmp(form->name, "ir") == 0)
-        ir_print_function(&text, p->fn, true);
+        ir_print_module(&text, &(IrModule){.dims = fn->dims, .n = 1, .functions = &fn}, true);
     else
         ir_print_schedule(&text, p->schedule, true);
     fwrite(buf_text(&text), 1, text.len, out);
@@ -57,7 +58,8 @@ static int emit(const Gssmc *g, const OptCommand *self, const RtProgram *p, cons
         }
     }
     bool ok = print_form(g, p, form, out, why, sizeof why);
-    if (output && fclose(out) != 0) {
+    bool lost = ferror(out) != 0;
+    if (output && (fclose(out) != 0 || lost)) {
         fprintf(stderr, "gssmc %s: cannot write '%s': %s\n", self->name, path, strerror(errno));
         return EXIT_IO;
     }
@@ -129,31 +131,6 @@ static bool is_chosen(const OptRest *rest, const char *name) {
     return rest->n == 1;
 }
 
-// Every name after FILE must be an entry.
-static int check_names(const OptCommand *self, Gssmc *g, const OptRest *rest) {
-    const LangEntry *entries;
-    int n = lang_entries(g->world, &entries);
-    const char **names = arena_array(&g->arena, const char *, n + 1);
-    int n_names = 0;
-
-    for (int i = 0; i < n; i++)
-        if (!entries[i].instance[0])
-            names[n_names++] = entries[i].name;
-    for (int i = 1; i < rest->n; i++) {
-        bool found = false;
-        for (int k = 0; k < n_names; k++)
-            found |= strcmp(names[k], rest->items[i]) == 0;
-        if (found)
-            continue;
-        const char *near = map_nearest(rest->items[i], names, n_names);
-        return near ? opt_refuse(self, "'%s' has no function or program '%s'; did you mean '%s'?",
-                                 rest->items[0], rest->items[i], near)
-                    : opt_refuse(self, "'%s' has no function or program '%s'", rest->items[0],
-                                 rest->items[i]);
-    }
-    return EXIT_OK;
-}
-
 static int parse_forms(const OptCommand *self, Arena *a, const char *list, const Form **chosen,
                        int *n) {
     char *copy = arena_strdup(a, list);
@@ -178,11 +155,13 @@ static int compile_all(const OptCommand *self, Gssmc *g, const OptRest *rest,
                        const Form *const *chosen, int n_chosen, const char *output) {
     const LangEntry *entries;
     int n = lang_entries(g->world, &entries);
-    int code = check_names(self, g, rest), n_made = 0;
+    int n_made = 0, code = EXIT_OK;
+    const char *dump = g->dump;
     char why[512];
 
-    if (code != EXIT_OK)
-        return code;
+    for (int i = 1; i < rest->n; i++)
+        if ((code = gssmc_check_entry(g, self, rest->items[0], rest->items[i])) != EXIT_OK)
+            return code;
     bool quiet = n_chosen > 0 && !output;
     if (!quiet) {
         printf("%s\n", rest->items[0]);
@@ -198,6 +177,8 @@ static int compile_all(const OptCommand *self, Gssmc *g, const OptRest *rest,
             continue;
         }
         LangRequest request = {.instance = "", .name = entries[i].name};
+        if (dump && rest->n != 2) // each has a folder of its own
+            g->def.passes.dump_dir = arena_printf(&g->arena, "%s/%s", dump, entries[i].name);
         RtProgram *p =
             rt_program_new(&g->arena, g->world, &g->diag, &request, &g->def, why, sizeof why);
         if (!p && why[0])
@@ -242,6 +223,10 @@ int command_compile(const OptCommand *self, int argc, char **argv) {
     int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
     if (code != OPT_GO_ON)
         return code;
+    if (output && !emit_list) {
+        code = opt_refuse(self, "-o says where, and --emit is missing, which says what");
+        goto end;
+    }
     if (emit_list && (code = parse_forms(self, &g.arena, emit_list, chosen, &n_chosen)) != EXIT_OK)
         goto end;
     if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)

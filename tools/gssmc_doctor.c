@@ -168,11 +168,13 @@ int command_doctor(const OptCommand *self, int argc, char **argv) {
     find_nvrtc(&f[NVRTC]);
     find_driver(&f[DRIVER], &f[GPU]);
     for (int i = 0; i < N; i++)
-        if (json)
-            printf("%s{\"name\": \"%s\", \"found\": %s, \"what\": \"%s\", \"where\": \"%s\"}%s",
-                   i ? " " : "[", f[i].name, f[i].found ? "true" : "false", f[i].what, f[i].where,
-                   i + 1 < N ? ",\n" : "]\n");
-        else
+        if (json) {
+            gssmc_print_json(i ? " {\"name\": " : "[{\"name\": ", f[i].name);
+            printf(", \"found\": %s", f[i].found ? "true" : "false");
+            gssmc_print_json(", \"what\": ", f[i].what);
+            gssmc_print_json(", \"where\": ", f[i].where);
+            printf(i + 1 < N ? "},\n" : "}]\n");
+        } else
             printf("%-9s %-4s %s%s%s\n", f[i].name, f[i].found ? "yes" : "no", f[i].what,
                    f[i].where[0] ? "   " : "", f[i].where);
     return f[MODELS].found ? EXIT_OK : EXIT_MISSING;

@@ -21,11 +21,10 @@ static bool read_text(const char *path, Buf *text, char *why, size_t why_size) {
 
 int command_opt(const OptCommand *self, int argc, char **argv) {
     Gssmc g = {.target = "ref", .threads = 1};
-    const char *lower = NULL;
-    bool locs = false;
+    bool locs = false, lower = false;
     const Opt table[] = {
         GSSMC_OPTIONS(&g),
-        {"lower", 0, OPT_MAYBE, &lower, NULL, "go on to kernels and print the schedule"},
+        {"lower", 0, OPT_FLAG, &lower, NULL, "go on to kernels and print the schedule"},
         {"locations", 0, OPT_FLAG, &locs, NULL, "print where each line came from"},
     };
     OptRest rest = {.least = 1, .most = 1};
@@ -35,6 +34,7 @@ int command_opt(const OptCommand *self, int argc, char **argv) {
     int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
     if (code != OPT_GO_ON)
         return code;
+    g.graph_only = !lower;
     if ((code = gssmc_open_machine(&g, self)) != EXIT_OK)
         goto end;
     if (!read_text(rest.items[0], &text, why, sizeof why)) {
@@ -103,12 +103,12 @@ int command_ops(const OptCommand *self, int argc, char **argv) {
         const IrOpInfo *op = &ir_op_info[i];
         char inputs[16];
         snprintf(inputs, sizeof inputs, op->n_in < 0 ? "any" : "%d", op->n_in);
-        if (json)
-            printf("%s{\"name\": \"%s\", \"kind\": \"%s\", \"inputs\": %d, \"gradient\": \"%s\", "
-                   "\"doc\": \"%s\"}%s",
-                   i ? " " : "[", op->name, kind_name(op->kind), op->n_in, gradients[i], op->doc,
-                   i + 1 < IR_OP_COUNT ? ",\n" : "]\n");
-        else
+        if (json) {
+            printf("%s{\"name\": \"%s\", \"kind\": \"%s\", \"inputs\": %d, \"gradient\": \"%s\"",
+                   i ? " " : "[", op->name, kind_name(op->kind), op->n_in, gradients[i]);
+            gssmc_print_json(", \"doc\": ", op->doc);
+            printf(i + 1 < IR_OP_COUNT ? "},\n" : "}]\n");
+        } else
             printf("%-14s %-12s %-7s %-14s %s\n", op->name, kind_name(op->kind), inputs,
                    gradients[i], op->doc);
     }
@@ -123,11 +123,12 @@ int command_passes(const OptCommand *self, int argc, char **argv) {
     if (code != OPT_GO_ON)
         return code;
     for (int i = 0; i < PASS_COUNT; i++)
-        if (json)
-            printf("%s{\"name\": \"%s\", \"works_on\": \"%s\", \"doc\": \"%s\"}%s", i ? " " : "[",
-                   pass_info[i].name, pass_info[i].run ? "graph" : "schedule", pass_info[i].doc,
-                   i + 1 < PASS_COUNT ? ",\n" : "]\n");
-        else
+        if (json) {
+            printf("%s{\"name\": \"%s\", \"works_on\": \"%s\"", i ? " " : "[", pass_info[i].name,
+                   pass_info[i].run ? "graph" : "schedule");
+            gssmc_print_json(", \"doc\": ", pass_info[i].doc);
+            printf(i + 1 < PASS_COUNT ? "},\n" : "}]\n");
+        } else
             printf("%-10s %-9s %s\n", pass_info[i].name, pass_info[i].run ? "graph" : "schedule",
                    pass_info[i].doc);
     if (!json) {

@@ -459,7 +459,8 @@ int command_run(const OptCommand *self, int argc, char **argv) {
         code = opt_refuse(self, "--check takes a tolerance, not '%s'", check);
     else if (data && (code = read_data(&r, data, &renames)) != EXIT_OK)
         ;
-    else if ((code = gssmc_open(&g, self, r.file)) == EXIT_OK) {
+    else if ((code = gssmc_open(&g, self, r.file)) == EXIT_OK &&
+             (code = gssmc_check_entry(&g, self, r.file, r.function)) == EXIT_OK) {
         if (tolerance == 0)
             tolerance = g.dtype && strcmp(g.dtype, "f64") == 0 ? 1e-10 : 1e-4;
         code = run(&r, check != NULL, tolerance, (uint64_t)seed, output);

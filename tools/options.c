@@ -308,13 +308,13 @@ int opt_parse(const OptCommand *command, const Opt *table, int n, int argc, char
         return code;
     if (rest->n < rest->least)
         return opt_refuse(command, "%s is missing", command->operands);
-    if (rest->most > 0 && rest->n > rest->most)
-        return opt_refuse(command, "'%s' is one argument too many", rest->items[rest->most]);
+    int most = rest->most < 0 ? 0 : rest->most > 0 ? rest->most : rest->n;
+    if (rest->n > most)
+        return opt_refuse(command, "'%s' is one argument too many", rest->items[most]);
     return OPT_GO_ON;
 }
 
-int opt_main(const OptProgram *p, int argc, char **argv) {
-    program = p;
+static int run_command(const OptProgram *p, int argc, char **argv) {
     if (argc < 2) {
         fprintf(stderr, "%s: say what to do\n", p->name);
         return put_hint(NULL);
@@ -333,4 +333,16 @@ int opt_main(const OptProgram *p, int argc, char **argv) {
         names[i] = p->commands[i].name;
     }
     return opt_refuse(NULL, "no command is called '%s'%s", name, near(name, names, p->n_commands));
+}
+
+int opt_main(const OptProgram *p, int argc, char **argv) {
+    program = p;
+    int code = run_command(p, argc, argv);
+
+    // results that did not reach where they were sent are no results
+    if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_OK) {
+        fprintf(stderr, "%s: cannot write to standard output: %s\n", p->name, strerror(errno));
+        code = EXIT_IO;
+    }
+    return code;
 }

@@ -63,7 +63,7 @@ typedef struct OptProgram {
     int n_commands;
 } OptProgram;
 
-// What stands beside options. Set `least` and `most` (0: any number) before the call.
+// What stands beside options. Set `least` and `most` (0: any number, -1: none) before the call.
 typedef struct OptRest {
     int least, most;
     const char **items; // as OptList
