@@ -99,6 +99,9 @@ static const struct {
                                "zero; did you mean 'other'?\n"},
     {"test --task=m_c=1 --tasks=2 a",
      "gssm-run test: --task gives one task by hand, --tasks draws some: say one of them\n"},
+    {"env lst", "gssm-run env: 'lst' is none of ls, bench, check and show; did you mean 'ls'?\n"},
+    {"env ls cartpol",
+     "gssm-run env: no family of tasks is called 'cartpol'; did you mean 'cartpole'?\n"},
     {"table", "gssm-run table: RUN... is missing\n"},
     {"table --format=txt a",
      "gssm-run table: --format is 'txt', and should be text, csv, latex or json; did you mean "
@@ -116,7 +119,7 @@ START_TEST(a_wrong_command_line_is_usage_with_a_hint) {
 }
 END_TEST
 
-static const char *const commands[] = {"train", "resume", "test", "table", "ls", "show"};
+static const char *const commands[] = {"train", "resume", "test", "table", "ls", "show", "env"};
 
 START_TEST(every_command_has_help_and_version) {
     char arguments[64];
@@ -142,6 +145,23 @@ START_TEST(what_is_not_there_is_told) {
     ck_assert_int_eq(run("train iteration=3"), EXIT_BAD_USAGE);
     ck_assert_ptr_nonnull(strstr(err.data, "did you mean 'iterations'?"));
     ck_assert_ptr_null(strchr(err.data, '\x1b'));
+}
+END_TEST
+
+START_TEST(families_are_listed_checked_and_shown) {
+    ck_assert_int_eq(run("env ls --json"), EXIT_OK);
+    cJSON *list = cJSON_Parse(out.data);
+    ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "name")->valuestring,
+                     "cartpole");
+    cJSON_Delete(list);
+    ck_assert_int_eq(run("env ls"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, "mass of the cart"));
+    ck_assert_int_eq(run("env check"), EXIT_OK);
+    ck_assert_int_eq(run("env show cartpole --task=m_c=1.5"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(out.data, "\n  25 "));
+    ck_assert_ptr_nonnull(strstr(out.data, "# score -"));
+    ck_assert_int_eq(run("env show cartpole --task=m_c=99"), EXIT_BAD_USAGE);
+    ck_assert_int_eq(run("env bench cartpole --rows=10 --json"), EXIT_OK);
 }
 END_TEST
 
@@ -229,6 +249,7 @@ static Suite *cli_suite(void) {
     tcase_add_loop_test(usage, every_command_has_help_and_version, 0,
                         sizeof commands / sizeof *commands);
     tcase_add_test(usage, what_is_not_there_is_told);
+    tcase_add_test(usage, families_are_listed_checked_and_shown);
     suite_add_tcase(s, usage);
 
     TCase *runs = tcase_create("runs");

@@ -9,6 +9,7 @@
 #include "runtime/record/table.h"
 #include "runtime/train/listing.h"
 #include "runtime/train/session.h"
+#include "tools/gssm-run.h"
 #include "tools/options.h"
 
 enum { MAX_THREADS = 256, MAX_SEEDS = 10000 };
@@ -469,6 +470,7 @@ int main(int argc, char **argv) {
         {"resume", "RUN", "go on from the newest good checkpoint, to the same bits", NULL, command_resume},
         {"test",   "RUN", "meta-test on unseen tasks (algorithm 2)", NULL, command_test},
         {"table",  "RUN...", "results beside the paper's figures", NULL, command_table},
+        {"env",    "ls|bench|check|show [NAME]", "the families of real tasks; show prints an episode", NULL, command_env},
         {"ls",     "[DIR]", "the runs of a folder (runs)", NULL, command_ls},
         {"show",   "RUN", "a run's configuration with the origin of each key, and its results", NULL, command_show},
     };

@@ -1,0 +1,259 @@
+// tools/gssm-run_env.c -- gssm-run env: the families of real tasks.
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "envs/env.h"
+#include "envs/env_random.h"
+#include "ir/base/exits.h"
+#include "runtime/record/json.h"
+#include "runtime/train/world.h"
+#include "tools/gssm-run.h"
+
+typedef struct EnvOptions {
+    const char *name, *task;
+    int64_t seed, rows;
+    bool json;
+} EnvOptions;
+
+static void put_out(Buf *b) {
+    fwrite(buf_text(b), 1, b->len, stdout);
+    buf_free(b);
+}
+
+// ---- ls -----------------------------------------------------------------------------------------
+
+static void put_family_json(Buf *b, const EnvFamily *f) {
+    buf_printf(b, "{\"name\": \"%s\", \"doc\": ", f->name);
+    rt_json_put_string(b, f->doc);
+    buf_printf(b, ", \"observation\": %d, \"action\": %d, \"actions\": %d, \"horizon\": %d",
+               f->obs_dim, f->action_dim, f->n_actions, f->horizon);
+    buf_puts(b, ", \"task\": [");
+    for (int k = 0; k < f->task_dim; k++)
+        buf_printf(b, "%s\"%s\"", k ? ", " : "", f->task[k].name);
+    buf_puts(b, "]}");
+}
+
+static void put_family(Buf *b, const EnvFamily *f) {
+    buf_printf(b, "%s: %s\n", f->name, f->doc);
+    buf_printf(b, "  state of a task's episode   %s\n", f->observation);
+    buf_printf(b, "  action                      %s", f->action);
+    if (f->discrete)
+        buf_printf(b, ", one of %d\n", f->n_actions);
+    else
+        buf_printf(b, ", %g to %g\n", f->action_low, f->action_high);
+    buf_printf(b, "  episode                     %d steps\n", f->horizon);
+    for (int k = 0; k < f->task_dim; k++) {
+        const EnvParam *p = &f->task[k];
+        buf_printf(b, "  task %-10s             %s, %g to %g %s (usual %g)\n", p->name, p->doc,
+                   p->least, p->most, p->unit, p->usual);
+    }
+}
+
+static int env_ls(const EnvOptions *o) {
+    Buf b = {0};
+    bool first = true;
+
+    buf_puts(&b, o->json ? "[" : "");
+    for (int i = 0; i < env_count(); i++) {
+        const EnvFamily *f = env_get(i);
+        if (o->name && strcmp(o->name, f->name) != 0)
+            continue;
+        if (o->json) {
+            buf_puts(&b, first ? "" : ",\n ");
+            put_family_json(&b, f);
+        } else
+            put_family(&b, f);
+        first = false;
+    }
+    buf_puts(&b, o->json ? "]\n" : "");
+    put_out(&b);
+    return EXIT_OK;
+}
+
+// ---- episodes of random actions -----------------------------------------------------------------
+
+// Draws the actions of step `step` for all rows, each by its row's key.
+static void random_actions(const EnvBatch *b, uint64_t seed, int first, int step, double *action) {
+    for (int i = 0; i < b->n; i++)
+        env_random_action(b->family, env_random_key(seed, "action", first + i, 0), step,
+                          action + i * b->family->action_dim);
+}
+
+static bool reset_all(EnvBatch *b, const EnvOptions *o, int first, char *why, int why_size) {
+    double task[ENV_TASK_MAX];
+
+    for (int i = 0; i < b->n; i++) {
+        env_draw_task(b->family, ENV_TRAIN, (uint64_t)o->seed, first + i, task);
+        if (o->task && !env_parse_task(b->family, o->task, task, why, why_size))
+            return false;
+        if (!env_batch_reset(b, i, task, env_random_key((uint64_t)o->seed, "reset", first + i, 0),
+                             why, why_size))
+            return false;
+    }
+    return true;
+}
+
+static void put_row(const EnvBatch *b, int step, const double *action) {
+    printf("%4d", step);
+    for (int k = 0; k < b->family->obs_dim; k++)
+        printf("  %10.4f", b->observation[k]);
+    for (int k = 0; k < b->family->action_dim; k++)
+        action ? printf("  %10.4f", action[k]) : printf("  %10s", "-");
+    printf("  %10.6f\n", b->reward[0]);
+}
+
+static int env_show(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
+    EnvBatch b;
+    double action[ENV_STATE_MAX], *rewards = calloc((size_t)f->horizon, sizeof *rewards);
+    int n = 0;
+
+    if (!rewards || !env_batch_open(&b, f, 1, why, why_size)) {
+        free(rewards);
+        return EXIT_SYSTEM;
+    }
+    bool done = reset_all(&b, o, 0, why, why_size);
+    double start = b.reward[0];
+    if (done) {
+        printf("# %s; %s; reward\n", f->observation, f->action);
+        put_row(&b, 0, NULL);
+    }
+    while (done && b.running[0]) {
+        random_actions(&b, (uint64_t)o->seed, 0, n, action);
+        done = env_batch_step(&b, action, why, why_size);
+        rewards[n++] = b.reward[0];
+        if (done)
+            put_row(&b, n, action);
+    }
+    if (done)
+        printf("# score %.6f\n", env_score(f, start, rewards, n));
+    env_batch_close(&b);
+    free(rewards);
+    return done ? EXIT_OK : EXIT_BAD_USAGE;
+}
+
+// ---- check and bench ----------------------------------------------------------------------------
+
+// Runs `rows` episodes, from number `first` on, and adds their states up to a hash. False on error.
+static bool run_rows(const EnvOptions *o, const EnvFamily *f, int first, int rows, Buf *states,
+                     int64_t *steps, char *why, int why_size) {
+    EnvBatch b;
+    double *action = calloc((size_t)(rows * f->action_dim), sizeof *action);
+
+    if (!action || !env_batch_open(&b, f, rows, why, why_size)) {
+        free(action);
+        return false;
+    }
+    bool done = reset_all(&b, o, first, why, why_size);
+    for (int t = 0; t < f->horizon && done; t++) {
+        for (int i = 0; i < rows; i++)
+            *steps += b.running[i];
+        random_actions(&b, (uint64_t)o->seed, first, t, action);
+        done = env_batch_step(&b, action, why, why_size);
+    }
+    for (int i = 0; i < rows && done && states; i++)
+        buf_put(states, (const char *)(b.observation + i * f->obs_dim),
+                (size_t)f->obs_dim * sizeof(double));
+    env_batch_close(&b);
+    free(action);
+    return done;
+}
+
+// Rows must not know of each other: one at a time gives the bits of all at once.
+static int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
+    enum { ROWS = 32 };
+    Buf all = {0}, each = {0};
+    int64_t steps = 0;
+    bool done = run_rows(o, f, 0, ROWS, &all, &steps, why, why_size);
+
+    for (int i = 0; i < ROWS && done; i++)
+        done = run_rows(o, f, i, 1, &each, &steps, why, why_size);
+    bool same = done && all.len == each.len && memcmp(all.data, each.data, all.len) == 0;
+    if (done)
+        printf("%s: %s\n", f->name,
+               same ? "every row has the same bits alone and in a batch"
+                    : "rows differ between batches");
+    buf_free(&all);
+    buf_free(&each);
+    return same ? EXIT_OK : EXIT_CHECK;
+}
+
+static int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
+    double start = rt_now(), spent = 0;
+    int64_t steps = 0;
+    bool done = true;
+
+    while (done && spent < 1) {
+        done = run_rows(o, f, 0, (int)o->rows, NULL, &steps, why, why_size);
+        spent = rt_now() - start;
+    }
+    if (done && o->json)
+        printf("{\"env\": \"%s\", \"rows\": %" PRId64 ", \"steps_per_second\": %.0f}\n", f->name,
+               o->rows, (double)steps / spent);
+    else if (done)
+        printf("%s: %.3g steps a second in batches of %" PRId64 "\n", f->name,
+               (double)steps / spent, o->rows);
+    return done ? EXIT_OK : EXIT_CHECK;
+}
+
+// ---- the command --------------------------------------------------------------------------------
+
+static int refuse_family(const OptCommand *self, const char *name) {
+    const char *names[64], *nearest;
+    int n = env_count() < 64 ? env_count() : 64;
+
+    for (int i = 0; i < n; i++)
+        names[i] = env_get(i)->name;
+    nearest = map_nearest(name, names, n);
+    return opt_refuse(self, "no family of tasks is called '%s'%s%s%s", name,
+                      nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                      nearest ? "'?" : "");
+}
+
+// Runs an action on the family that was named, or on all.
+static int for_each(const OptCommand *self, const EnvOptions *o,
+                    int (*action)(const EnvOptions *o, const EnvFamily *f, char *why,
+                                  int why_size)) {
+    char why[512] = "";
+    int code = EXIT_OK;
+
+    for (int i = 0; i < env_count() && code == EXIT_OK; i++)
+        if (!o->name || strcmp(o->name, env_get(i)->name) == 0)
+            code = action(o, env_get(i), why, sizeof why);
+    if (why[0])
+        fprintf(stderr, "gssm-run %s: %s\n", self->name, why);
+    return code;
+}
+
+int command_env(const OptCommand *self, int argc, char **argv) {
+    static const char *const actions[] = {"ls", "bench", "check", "show"};
+    EnvOptions o = {.rows = 1000};
+    const Opt table[] = {
+        {"task", 0, OPT_TEXT, &o.task, "NAME=X,...", "a task by hand (drawn)", 0, 0},
+        {"seed", 0, OPT_INT, &o.seed, "N", "of tasks, starts and actions (0)", 0, INT64_MAX},
+        {"rows", 0, OPT_INT, &o.rows, "N", "episodes side by side of bench (1000)", 1, 1000000},
+        {"json", 0, OPT_FLAG, &o.json, NULL, "print JSON (ls, bench)", 0, 0},
+    };
+    OptRest rest = {.least = 1, .most = 2};
+    int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
+
+    if (code != OPT_GO_ON)
+        return code;
+    const char *action = rest.items[0], *nearest = map_nearest(action, actions, 4);
+    o.name = rest.n > 1 ? rest.items[1] : NULL;
+    if (o.name && !env_find(o.name))
+        return refuse_family(self, o.name);
+    if (strcmp(action, "ls") == 0)
+        return env_ls(&o);
+    if (strcmp(action, "bench") == 0)
+        return for_each(self, &o, env_bench);
+    if (strcmp(action, "check") == 0)
+        return for_each(self, &o, env_check);
+    if (strcmp(action, "show") == 0)
+        return for_each(self, &o, env_show);
+    return opt_refuse(self, "'%s' is none of ls, bench, check and show%s%s%s", action,
+                      nearest ? "; did you mean '" : "", nearest ? nearest : "",
+                      nearest ? "'?" : "");
+}
