@@ -218,6 +218,20 @@ START_TEST(keys_are_found_by_stage_and_instance) {
 }
 END_TEST
 
+START_TEST(a_module_beside_its_recipe_is_found_from_anywhere) {
+    char want[256];
+
+    put_file("b.yaml", "module: b\n");
+    put_file("a.yaml", "base: [base]\nbind: {actor: b, other: actors/policy, none: nothing}\n");
+    open_good("a.yaml", NULL, NULL, 0);
+    snprintf(want, sizeof want, "%s/b.yaml", dir);
+    ck_assert_str_eq(recipe.binds[1].value, want);
+    ck_assert_str_eq(recipe.binds[0].value, "tasks/cartpole");
+    ck_assert_str_eq(recipe.binds[2].value, "actors/policy");
+    ck_assert_str_eq(recipe.binds[3].value, "nothing");
+}
+END_TEST
+
 START_TEST(a_resolved_recipe_reads_back_to_the_same) {
     static const char *const settings[] = {"seed=9", "departs={a: \"x: \\\"y\\\", # z\"}"};
     Buf first = {0}, second = {0};
@@ -297,9 +311,9 @@ static const struct {
                     "     |     ^\n"
                     "command line:1:5: note: did you mean 'cartpole'?\n"},
     {"dtype=f3", "1:7: error[E0702]: dtype is 'f3', and should be f32 or f64\n"
-                  "   1 | dtype=f3\n"
-                  "     |       ^\n"
-                  "command line:1:7: note: did you mean 'f32'?\n"},
+                 "   1 | dtype=f3\n"
+                 "     |       ^\n"
+                 "command line:1:7: note: did you mean 'f32'?\n"},
     {"act.collect=actr", "1:13: error[E0201]: nothing is bound as 'actr'\n"
                          "   1 | act.collect=actr\n"
                          "     |             ^\n"
@@ -553,6 +567,7 @@ static Suite *recipe_suite(void) {
     tcase_add_test(layers, base_cell_profile_file_command_line_win_in_this_order);
     tcase_add_test(layers, a_recipe_names_its_own_profile);
     tcase_add_test(layers, keys_are_found_by_stage_and_instance);
+    tcase_add_test(layers, a_module_beside_its_recipe_is_found_from_anywhere);
     tcase_add_test(layers, a_resolved_recipe_reads_back_to_the_same);
     tcase_add_test(layers, the_hash_is_of_values_not_of_places);
     tcase_add_test(layers, every_experiment_that_comes_along_is_good);

@@ -3,6 +3,8 @@
 // Reading a file gives three trees: what it and its bases say, what the chosen profile says, and
 // what was said above the file that the profile stands in. They are laid together last, so that a
 // profile changes the experiment it belongs to, and a file of one's own changes both.
+#include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -154,6 +156,35 @@ static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out) {
     return done;
 }
 
+// A module's path may be told from the folder of the recipe that binds it (or, on the command line,
+// from the present one). Models folders come first: a recipe may be called like its model. The path
+// is made absolute, so that a run's config.yaml means the same module.
+static void place_module(Loader *l, Yaml *y) {
+    const DiagFile *file = y->loc.file;
+    const char *slash = file ? strrchr(file->path, '/') : NULL;
+    const char *path = with_suffix(l, "", y->text);
+    char absolute[PATH_MAX];
+
+    if (y->text[0] == '/')
+        return;
+    for (int i = 0; i < l->n_roots; i++)
+        if (access(with_suffix(l, l->roots[i], y->text), R_OK) == 0)
+            return;
+    if (slash)
+        path = with_suffix(l, arena_strndup(l->arena, file->path, (size_t)(slash - file->path)),
+                           y->text);
+    if (realpath(path, absolute))
+        y->text = arena_strdup(l->arena, absolute);
+}
+
+static void place_modules(Loader *l, const Yaml *root) {
+    const Yaml *bind = yaml_find(root, "bind");
+
+    for (int i = 0; bind && bind->kind == YAML_MAP && i < bind->n; i++)
+        if (bind->items[i]->kind == YAML_SCALAR)
+            place_module(l, bind->items[i]);
+}
+
 // ---- the command line ---------------------------------------------------------------------------
 
 static const char *const lists[] = {"every_task", "every_iteration"};
@@ -300,5 +331,6 @@ bool rt_recipe_load(RtRecipe *r, const RtRecipeDef *def) {
         apply_setting(&l, &r->root, arena_printf(l.arena, "profile=%s", profile));
     for (int i = 0; i < def->n_settings; i++)
         apply_setting(&l, &r->root, def->settings[i]);
+    place_modules(&l, r->root);
     return r->diag.n_errors == 0;
 }
