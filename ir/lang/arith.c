@@ -63,7 +63,8 @@ static Value *walk_leaves(Cx *cx, Value **args, int n, const Leafwise *w) {
     return result;
 }
 
-Value *leafwise(Cx *cx, Value **args, int n, LeafFn *f, void *data, const char *what, Loc loc) {
+Value *elab_leafwise(Cx *cx, Value **args, int n, LeafFn *f, void *data, const char *what,
+                     Loc loc) {
     return walk_leaves(cx, args, n, &(Leafwise){.f = f, .data = data, .what = what, .loc = loc});
 }
 
@@ -126,19 +127,36 @@ static Value *leaf_to_tensor(Cx *cx, Value **args, int n, void *data) {
     return elab_poison(cx);
 }
 
-Value *tensors_of(Cx *cx, Value *v, const char *what, Loc loc) {
+Value *elab_tensors(Cx *cx, Value *v, const char *what, Loc loc) {
     ToTensor t = {.what = what, .loc = loc};
-    return leafwise(cx, &v, 1, leaf_to_tensor, &t, what, loc);
+    return elab_leafwise(cx, &v, 1, leaf_to_tensor, &t, what, loc);
 }
 
-Value *reorder_like(Arena *a, const Value *like, Value *v) {
+Value *elab_tensors_like(Cx *cx, const Value *like, Value *v, const char *what, Loc loc) {
+    bool number = value_is_number(v) || v->kind == VALUE_DIM;
+    if (like->kind == VALUE_TENSOR && number &&
+        !(v->kind == VALUE_REAL && like->type.dtype == IR_I32))
+        return arith_tensor(cx, v, like->type.dtype, loc);
+    if (like->kind != VALUE_RECORD || v->kind != VALUE_RECORD)
+        return elab_tensors(cx, v, what, loc);
+    Value *copy = value_copy(cx->e->a, v);
+    copy->items = arena_array(cx->e->a, Value *, v->n);
+    for (int i = 0; i < v->n; i++) {
+        const Value *below = value_field(like, v->names[i]);
+        copy->items[i] = below ? elab_tensors_like(cx, below, v->items[i], what, loc)
+                               : elab_tensors(cx, v->items[i], what, loc);
+    }
+    return copy;
+}
+
+Value *value_reorder(Arena *a, const Value *like, Value *v) {
     if (like->kind != VALUE_RECORD || v->kind != VALUE_RECORD)
         return v;
     Value *copy = value_copy(a, v);
     copy->names = like->names;
     copy->items = arena_array(a, Value *, like->n);
     for (int i = 0; i < like->n; i++)
-        copy->items[i] = reorder_like(a, like->items[i], value_field(v, like->names[i]));
+        copy->items[i] = value_reorder(a, like->items[i], value_field(v, like->names[i]));
     return copy;
 }
 
@@ -281,7 +299,7 @@ static Value *map_leaf(Cx *cx, Value **in, int n, void *data) {
 
 Value *arith_map(Cx *cx, IrOp op, Value **in, const char *name, const Expr *expr, Loc loc) {
     MapCall m = {.op = op, .n = ir_op_info[op].n_in, .name = name, .expr = expr, .loc = loc};
-    return leafwise(cx, in, m.n, map_leaf, &m, arena_printf(cx->e->a, "'%s'", name), loc);
+    return elab_leafwise(cx, in, m.n, map_leaf, &m, arena_printf(cx->e->a, "'%s'", name), loc);
 }
 
 Value *arith_cast(Cx *cx, Value *x, IrDtype dtype, const Expr *expr, Loc loc) {
@@ -355,7 +373,7 @@ static Value *select_leaf(Cx *cx, Value **in, int n, void *data) {
 
 Value *arith_select(Cx *cx, Value *c, Value *x, Value *y, const Expr *expr, Loc loc) {
     SelectCall s = {.expr = expr, .loc = loc};
-    return leafwise(cx, (Value *[]){c, x, y}, 3, select_leaf, &s, "'where'", loc);
+    return elab_leafwise(cx, (Value *[]){c, x, y}, 3, select_leaf, &s, "'where'", loc);
 }
 
 // ---- operators ----------------------------------------------------------------------------------
@@ -500,8 +518,8 @@ static Value *binary_leaf(Cx *cx, Value **in, int n, void *data) {
 
 Value *arith_binary(Cx *cx, const char *op, Value *x, Value *y, const Expr *expr, Loc loc) {
     BinaryCall c = {.name = op, .expr = expr, .loc = loc};
-    return leafwise(cx, (Value *[]){x, y}, 2, binary_leaf, &c, arena_printf(cx->e->a, "'%s'", op),
-                    loc);
+    return elab_leafwise(cx, (Value *[]){x, y}, 2, binary_leaf, &c,
+                         arena_printf(cx->e->a, "'%s'", op), loc);
 }
 
 static Value *unary_leaf(Cx *cx, Value **in, int n, void *data) {
@@ -528,7 +546,7 @@ static Value *unary_leaf(Cx *cx, Value **in, int n, void *data) {
 
 Value *arith_unary(Cx *cx, const char *op, Value *x, const Expr *expr, Loc loc) {
     BinaryCall c = {.name = op, .expr = expr, .loc = loc};
-    return leafwise(cx, &x, 1, unary_leaf, &c, arena_printf(cx->e->a, "'%s'", op), loc);
+    return elab_leafwise(cx, &x, 1, unary_leaf, &c, arena_printf(cx->e->a, "'%s'", op), loc);
 }
 
 // ---- matrix product -----------------------------------------------------------------------------

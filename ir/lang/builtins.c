@@ -99,7 +99,7 @@ bool builtin_shape(Cx *cx, const Value *v, Loc loc, int *rank, IrDim **dims) {
     *rank = v->n;
     double elements = 1;
     for (int i = 0; i < v->n; i++) {
-        dims[i] = size_of_value(cx, v->items[i], loc, "an axis");
+        dims[i] = elab_size(cx, v->items[i], loc, "an axis");
         if (!dims[i])
             return false;
         elements *= (double)ir_dim_max(dims[i]);
@@ -138,8 +138,8 @@ static Value *leaf_rule(Cx *cx, Value **in, int n, void *data) {
 
 static Value *each_leaf(Cx *cx, const BuiltinCall *c, LeafRule *rule) {
     LeafCall l = {.call = c, .rule = rule};
-    return leafwise(cx, c->in, c->n, leaf_rule, &l, arena_printf(cx->e->a, "'%s'", c->row->name),
-                    c->loc);
+    return elab_leafwise(cx, c->in, c->n, leaf_rule, &l,
+                         arena_printf(cx->e->a, "'%s'", c->row->name), c->loc);
 }
 
 // ---- elementwise --------------------------------------------------------------------------------
@@ -432,7 +432,7 @@ static Value *make_size(Cx *cx, const BuiltinCall *c) {
 }
 
 static Value *make_arange(Cx *cx, const BuiltinCall *c) {
-    IrDim *n = size_of_value(cx, c->in[0], c->locs[0], "the length");
+    IrDim *n = elab_size(cx, c->in[0], c->locs[0], "the length");
     if (!n)
         return value_poison();
     IrBuilder b = frame_builder(cx, c->loc);
@@ -572,7 +572,7 @@ static Value *map_apply_body(Cx *in, Value **slices, Value *index, void *data) {
                  .values = slices,
                  .names = arena_array(in->e->a, const char *, n),
                  .locs = m->call->locs + 1};
-    return apply(in, m->f, &args);
+    return elab_apply(in, m->f, &args);
 }
 
 static Value *make_map_loop(Cx *cx, const BuiltinCall *c) {
@@ -580,7 +580,7 @@ static Value *make_map_loop(Cx *cx, const BuiltinCall *c) {
     Value **over = arena_array(cx->e->a, Value *, c->n);
     for (int i = 1; i < c->n; i++)
         over[i - 1] = c->in[i];
-    return map_over(cx, c->n - 1, over, c->locs + 1, map_apply_body, &m, c->loc);
+    return elab_map_over(cx, c->n - 1, over, c->locs + 1, map_apply_body, &m, c->loc);
 }
 
 static Value *make_gradient(Cx *cx, const BuiltinCall *c, bool with_value) {

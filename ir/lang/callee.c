@@ -35,7 +35,7 @@ static Callable *of_instance(Cx *cx, LangInstance *in, const char *name) {
     return decl ? layer(cx, in, decl) : NULL;
 }
 
-Callable *find_function(Cx *cx, const Expr *e) {
+Callable *elab_find_function(Cx *cx, const Expr *e) {
     if (e->kind == EXPR_NAME) {
         Callable *c = cx->instance ? of_instance(cx, cx->instance, e->name) : NULL;
         if (!c && cx->e->w->std && cx->e->w->std != cx->instance)
@@ -48,7 +48,7 @@ Callable *find_function(Cx *cx, const Expr *e) {
         return builtin(cx, arena_printf(cx->e->a, "draw.%s", e->name));
     LangInstance *in;
     bool is_module;
-    if (!cx->instance || !instance_named(cx, e->base->name, &in, &is_module) || !in)
+    if (!cx->instance || !scope_instance(cx, e->base->name, &in, &is_module) || !in)
         return NULL;
     return of_instance(cx, in, e->name);
 }
@@ -83,7 +83,7 @@ static Value *unknown_function(Cx *cx, const Expr *e) {
                 if (!strncmp(builtin_at(i)->name, "draw.", 5))
                     arena_push(cx->e->a, names, n, cap, builtin_at(i)->name + 5);
             }
-        } else if (instance_named(cx, base, &in, &is_module)) {
+        } else if (scope_instance(cx, base, &in, &is_module)) {
             add_functions(cx, in, &names, &n, &cap);
         }
     }
@@ -124,7 +124,7 @@ static Value *named_value(Cx *cx, const char *name, Loc loc) {
     const Form *params = cx->instance->file->params;
     for (int i = 0; params && i < params->fields.n; i++) {
         if (!strcmp(params->fields.items[i].name, name))
-            return instance_value(cx, cx->instance, name, loc);
+            return scope_instance_value(cx, cx->instance, name, loc);
     }
     return NULL;
 }
@@ -133,7 +133,7 @@ static Value *callee_by_name(Cx *cx, const Expr *e) {
     Value *v = named_value(cx, e->name, e->loc);
     if (v && (is_callable(v) || v->kind == VALUE_POISON))
         return v->kind == VALUE_POISON ? v : as_function(cx, v);
-    Callable *c = find_function(cx, e);
+    Callable *c = elab_find_function(cx, e);
     if (c)
         return value_function(cx->e->a, c);
     return v ? not_callable(cx, e, v) : unknown_function(cx, e);
@@ -145,21 +145,21 @@ static Value *callee_by_field(Cx *cx, const Expr *e) {
     const Expr *base = e->base;
     bool is_namespace = base->kind == EXPR_NAME && !scope_find(cx, base->name, base->loc) &&
                         (!strcmp(base->name, "draw") ||
-                         (cx->instance && instance_named(cx, base->name, &in, &is_module)));
+                         (cx->instance && scope_instance(cx, base->name, &in, &is_module)));
     if (!is_namespace) {
-        Value *v = eval_expr(cx, e);
+        Value *v = elab_expr(cx, e);
         return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
     }
     if (strcmp(base->name, "draw") && !in)
         return is_module ? scope_unbound(cx, base->name, base->loc) : value_poison();
-    Callable *c = find_function(cx, e);
+    Callable *c = elab_find_function(cx, e);
     if (c)
         return value_function(cx->e->a, c);
     const Form *params = in ? in->file->params : NULL;
     for (int i = 0; params && i < params->fields.n; i++) {
         if (strcmp(params->fields.items[i].name, e->name))
             continue;
-        Value *v = instance_value(cx, in, e->name, e->loc);
+        Value *v = scope_instance_value(cx, in, e->name, e->loc);
         return v && is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
     }
     return unknown_function(cx, e);
@@ -171,8 +171,8 @@ static Value *callee(Cx *cx, const Expr *e) {
     if (e->kind == EXPR_FIELD)
         return callee_by_field(cx, e);
     if (e->kind == EXPR_CALL)
-        return eval_function(cx, e);
-    Value *v = eval_expr(cx, e);
+        return elab_function(cx, e);
+    Value *v = elab_expr(cx, e);
     return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
 }
 
@@ -220,8 +220,8 @@ static Args eval_args(Cx *cx, const Callable *c, const Expr *e) {
                  .locs = arena_array(a, Loc, e->n)};
     for (int i = 0; i < e->n; i++) {
         args.locs[i] = e->args[i]->loc;
-        args.values[i] = c && wants_function(c, e, i) ? eval_function(cx, e->args[i])
-                                                      : eval_expr(cx, e->args[i]);
+        args.values[i] = c && wants_function(c, e, i) ? elab_function(cx, e->args[i])
+                                                      : elab_expr(cx, e->args[i]);
         Value *v = args.values[i];
 
         // the text of an expression without a name tells what is meant
@@ -233,14 +233,14 @@ static Args eval_args(Cx *cx, const Callable *c, const Expr *e) {
     return args;
 }
 
-Value *eval_call(Cx *cx, const Expr *e) {
+Value *elab_call(Cx *cx, const Expr *e) {
     Value *f = callee(cx, e->base);
     if (f->kind != VALUE_FUNCTION) {
         eval_args(cx, NULL, e);
         return value_poison();
     }
     Args args = eval_args(cx, f->callable, e);
-    Value *v = apply(cx, f->callable, &args);
+    Value *v = elab_apply(cx, f->callable, &args);
     if (v->kind == VALUE_TENSOR && !v->name && !v->expr) {
         v = value_copy(cx->e->a, v);
         v->expr = e;
@@ -261,7 +261,7 @@ static Value *partial(Cx *cx, const Expr *e) {
     for (int i = 0; i < e->n; i++)
         all_named = all_named && e->names[i];
     if (of->kind == CALL_BUILTIN || of->kind == CALL_LAYER || !all_named) {
-        Value *v = eval_call(cx, e);
+        Value *v = elab_call(cx, e);
         return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
     }
     Args args = eval_args(cx, of, e);
@@ -280,7 +280,7 @@ static Value *partial(Cx *cx, const Expr *e) {
     return value_function(cx->e->a, &c);
 }
 
-Value *eval_function(Cx *cx, const Expr *e) {
+Value *elab_function(Cx *cx, const Expr *e) {
     if (++cx->e->work > ELAB_MAX_WORK)
         return value_poison();
     return e->kind == EXPR_CALL ? partial(cx, e) : callee(cx, e);

@@ -115,11 +115,11 @@ static Bound bind_args(Cx *cx, const FuncDecl *f, const Callable *c, const Args 
 
 // ---- arguments fixed at compile time ------------------------------------------------------------
 
-bool bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const Loc *locs,
-                    const char *function, Loc loc) {
+bool elab_bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const Loc *locs,
+                         const char *function, Loc loc) {
     for (int i = 0; i < all->n; i++) {
         const Argument *arg = &all->items[i];
-        Value *standard = arg->value ? eval_form(at, arg->value) : NULL;
+        Value *standard = arg->value ? elab_form(at, arg->value) : NULL;
         if (!given[i])
             given[i] = standard;
         if (!given[i]) {
@@ -160,7 +160,7 @@ Value *elab_body(Cx *cx, FuncDecl *f, Scope *scope, Scope **nodes, bool drop) {
     scope_put_fields(&in, in.scope, &f->nodes);
     if (nodes)
         *nodes = in.scope;
-    Value *v = f->output ? eval_form(&in, f->output) : value_record(cx->e->a, 0, NULL, NULL);
+    Value *v = f->output ? elab_form(&in, f->output) : value_record(cx->e->a, 0, NULL, NULL);
     if (v->kind == VALUE_NOTHING) {
         elab_error(cx, f->output->loc, E_wrong_kind, "the output of '%s' is nothing", f->name);
         v = elab_poison(cx);
@@ -325,7 +325,7 @@ static Value *call_node(Cx *cx, const Special *made, const FuncDecl *f, const Bo
     IrBuilder builder = frame_builder(&at, loc);
     IrNode *node = ir_call(&builder, made->ir, n, in);
     int first = 0;
-    return results_like(&at, node, made->result, &first, loc);
+    return elab_results(&at, node, made->result, &first, loc);
 }
 
 static Value *call_special(Cx *cx, const Callable *c, FuncDecl *f, const Bound *b, Signature *s,
@@ -360,7 +360,7 @@ static Value *std_leaf(Cx *cx, Value **in, int n, void *data) {
         args.values[i] = s->args->values[i];
     for (int i = 0; i < n; i++)
         args.values[s->positions[i]] = in[i];
-    return apply(cx, s->c, &args);
+    return elab_apply(cx, s->c, &args);
 }
 
 static Value *std_leafwise(Cx *cx, Callable *c, const Args *args) {
@@ -373,8 +373,8 @@ static Value *std_leafwise(Cx *cx, Callable *c, const Args *args) {
         s.positions[n] = i;
         records[n++] = args->values[i];
     }
-    return n ? leafwise(cx, records, n, std_leaf, &s, arena_printf(cx->e->a, "'%s'", c->name),
-                        args->loc)
+    return n ? elab_leafwise(cx, records, n, std_leaf, &s, arena_printf(cx->e->a, "'%s'", c->name),
+                             args->loc)
              : NULL;
 }
 
@@ -384,8 +384,8 @@ static Value *apply_bound(Cx *cx, Cx *at, const Callable *c, FuncDecl *f, Bound 
     for (int i = 0; i < f->dims.n; i++) {
         if (!b->dims[i])
             continue;
-        IrDim *d = size_of_value(cx, b->dims[i], b->dim_locs[i],
-                                 arena_printf(cx->e->a, "'%s'", f->dims.items[i].name));
+        IrDim *d = elab_size(cx, b->dims[i], b->dim_locs[i],
+                             arena_printf(cx->e->a, "'%s'", f->dims.items[i].name));
         if (!d)
             return value_poison();
         signature_put_dim(&s, f->dims.items[i].name, f->dims.items[i].loc, d);
@@ -457,7 +457,8 @@ static Value *apply_user(Cx *cx, Callable *c, Args *args) {
         return elab_poison(cx);
     }
     Cx at = module_cx(cx, c->instance);
-    if (!bind_arguments(cx, &at, &f->arguments, b.arguments, b.argument_locs, f->name, args->loc))
+    if (!elab_bind_arguments(cx, &at, &f->arguments, b.arguments, b.argument_locs, f->name,
+                             args->loc))
         return value_poison();
     return apply_bound(cx, &at, c, f, &b, args->loc);
 }
@@ -477,12 +478,13 @@ static Value *apply_record(Cx *cx, Callable *c, Args *args) {
     scope_put(cx, at.scope, "self", use->decl->loc, c->record);
     for (int i = 0; i < c->record->n; i++)
         scope_put(cx, at.scope, c->record->names[i], use->decl->loc, c->record->items[i]);
-    if (!bind_arguments(cx, &at, &f->arguments, b.arguments, b.argument_locs, f->name, args->loc))
+    if (!elab_bind_arguments(cx, &at, &f->arguments, b.arguments, b.argument_locs, f->name,
+                             args->loc))
         return value_poison();
     return apply_bound(cx, &at, c, f, &b, args->loc);
 }
 
-Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
+static Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
     const Builtin *row = c->builtin;
     BuiltinCall call = {.row = row,
                         .loc = args->loc,
@@ -520,7 +522,7 @@ Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
     return row->make(cx, &call);
 }
 
-Value *apply(Cx *cx, Callable *f, Args *args) {
+Value *elab_apply(Cx *cx, Callable *f, Args *args) {
     if (cx->e->stopped)
         return value_poison();
     switch (f->kind) {
@@ -531,16 +533,16 @@ Value *apply(Cx *cx, Callable *f, Args *args) {
     case CALL_APPLY:
         return apply_record(cx, f, args);
     case CALL_LAYER:
-        return apply_layer(cx, f, args);
+        return elab_apply_layer(cx, f, args);
     case CALL_GRAD:
-        return apply_grad(cx, f, args);
+        return elab_apply_grad(cx, f, args);
     }
     diag_bug("callable of kind %d", (int)f->kind);
 }
 
 // ---- types of results ---------------------------------------------------------------------------
 
-Pattern *pattern_of(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc) {
+Pattern *signature_pattern(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc) {
     LangWorld *w = cx->e->w;
     const char *key = arena_printf(w->a, "%p:%p:%d", (void *)in, (void *)f, cx->e->checking);
     Pattern *p = map_get(&w->patterns, key);

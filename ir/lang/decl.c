@@ -111,8 +111,9 @@ static void read_inputs(Reader *r, FuncDecl *f, const Yaml *y) {
     for (int i = 0; i < y->n; i++) {
         if (!decl_name_is_good(r, y->keys[i], y->key_locs[i], "an input"))
             continue;
-        f->inputs[f->n_inputs++] = (Input){
-            .name = y->keys[i], .loc = y->key_locs[i], .type = type_read(r->a, r->d, y->items[i])};
+        f->inputs[f->n_inputs++] = (Input){.name = y->keys[i],
+                                           .loc = y->key_locs[i],
+                                           .type = form_read_type(r->a, r->d, y->items[i])};
     }
 }
 
@@ -164,13 +165,13 @@ static Form *missing(Reader *r, const Yaml *y, Loc loc, const char *key, const c
 static void read_interface_output(Reader *r, FuncDecl *f, const Yaml *y) {
     const Yaml *output = yaml_find(y, "output"), *value = yaml_find(y, "default");
     if (output)
-        f->output_type = type_read(r->a, r->d, output);
+        f->output_type = form_read_type(r->a, r->d, output);
     if (!value || !decl_is_map(r, value, "'default'"))
         return;
     static const char *const known[] = {"nodes", "output"};
     yaml_check_keys(value, r->d, known, COUNT(known), "a default");
     f->has_default = true;
-    f->nodes = fields_read(r, yaml_find(value, "nodes"), "'nodes'", "a node");
+    f->nodes = form_read_fields(r, yaml_find(value, "nodes"), "'nodes'", "a node");
     f->output = missing(r, value, value->loc, "output", "a default");
 }
 
@@ -198,7 +199,7 @@ static FuncDecl *read_function(Reader *r, const char *name, Loc loc, const Yaml 
         return f;
     }
     f->arguments = read_arguments(r, yaml_find(y, "arguments"));
-    f->nodes = fields_read(r, yaml_find(y, "nodes"), "'nodes'", "a node");
+    f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     f->output = missing(r, y, loc, "output", what);
     const Yaml *init = yaml_find(y, "init");
     f->init = init ? form_read(r->a, r->d, init) : NULL;
@@ -223,7 +224,7 @@ static LayerDecl *read_layer(Reader *r, const char *name, Loc loc, const Yaml *y
     layer->doc = read_doc(r, y);
     layer->arguments = read_arguments(r, yaml_find(y, "arguments"));
     const Yaml *params = yaml_find(y, "params"), *apply = yaml_find(y, "apply");
-    layer->params = params ? params_read(r, params) : form_empty(r, loc);
+    layer->params = params ? form_read_params(r, params) : form_empty(r, loc);
     if (!apply) {
         diag_error(r->d, loc, E_missing_key, "%s lacks 'apply'", what);
         layer->apply->output = form_bad(r, loc);
@@ -262,14 +263,14 @@ static ProgramDecl *read_program(Reader *r, const char *name, Loc loc, const Yam
     p->doc = p->body->doc = read_doc(r, y);
     read_inputs(r, p->body, yaml_find(y, "inputs"));
     p->body->dims = read_dims(r, yaml_find(y, "dims"));
-    p->body->nodes = fields_read(r, yaml_find(y, "nodes"), "'nodes'", "a node");
+    p->body->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     check_names(r, p->body);
 
     Loc at = loc;
     const Yaml *minimize = yaml_find_loc(y, "minimize", &at), *outputs = yaml_find(y, "outputs"),
                *update = yaml_find(y, "update");
     p->minimize = minimize ? read_minimize(r, minimize, at) : NULL;
-    p->update = fields_read(r, update, "'update'", NULL);
+    p->update = form_read_fields(r, update, "'update'", NULL);
     p->body->output = outputs ? form_read(r->a, r->d, outputs) : NULL;
     return p;
 }
@@ -322,7 +323,7 @@ static ConstDecl *read_consts(Reader *r, const Yaml *y, int *n, const char *what
         if (decl_name_is_good(r, y->keys[i], y->key_locs[i], item))
             all[(*n)++] = (ConstDecl){.name = y->keys[i],
                                       .loc = y->key_locs[i],
-                                      .value = const_read(r, y->items[i], item)};
+                                      .value = form_read_const(r, y->items[i], item)};
     }
     return all;
 }
@@ -434,8 +435,9 @@ LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Y
         f->settings =
             read_consts(r, yaml_find(root, "settings"), &f->n_settings, "'settings'", "a setting");
         const Yaml *params = yaml_find(root, "params"), *state = yaml_find(root, "state");
-        f->params = params && decl_is_map(r, params, "'params'") ? params_read(r, params) : NULL;
-        f->state = state && decl_is_map(r, state, "'state'") ? params_read(r, state) : NULL;
+        f->params =
+            params && decl_is_map(r, params, "'params'") ? form_read_params(r, params) : NULL;
+        f->state = state && decl_is_map(r, state, "'state'") ? form_read_params(r, state) : NULL;
     }
     READ_ALL(LayerDecl, "layers", f->layers, f->n_layers, read_layer, "a layer");
     READ_ALL(FuncDecl, "functions", f->functions, f->n_functions, read_function, "a function");

@@ -203,7 +203,7 @@ LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Y
 Form *form_read(Arena *a, Diag *d, const Yaml *y);
 
 // An option or setting from text such as that of --set.
-Form *const_form(Arena *a, Diag *d, const Yaml *y);
+Form *form_const(Arena *a, Diag *d, const Yaml *y);
 
 FuncDecl *decl_function(const LangFile *f, const char *name);
 LayerDecl *decl_layer(const LangFile *f, const char *name);

@@ -25,14 +25,14 @@ Form *form_empty(Reader *r, Loc loc); // a record without fields
 
 // The children of mapping `y` (NULL for none) as named forms. Names are checked where `item` says
 // what they name.
-Fields fields_read(Reader *r, const Yaml *y, const char *what, const char *item);
+Fields form_read_fields(Reader *r, const Yaml *y, const char *what, const char *item);
 
 // `params:` or `state:` of a module or layer: a record, or {repeat: .., layer: ..}.
-Form *params_read(Reader *r, const Yaml *y);
+Form *form_read_params(Reader *r, const Yaml *y);
 
 // An option or a setting: a number, a boolean, a word or a list of these.
-Form *const_read(Reader *r, const Yaml *y, const char *item);
+Form *form_read_const(Reader *r, const Yaml *y, const char *item);
 
-TypeExpr *type_read(Arena *a, Diag *d, const Yaml *y);
+TypeExpr *form_read_type(Arena *a, Diag *d, const Yaml *y);
 
 #endif

@@ -65,7 +65,7 @@ static Elab *static_elab(LangWorld *w) {
 static bool eval_size(LangWorld *w, LangInstance *in, const Form *f, const char *what, int64_t *i) {
     Elab *e = static_elab(w);
     Cx cx = elab_cx(e, fn_new(e, "size", f->loc), in);
-    if (!eval_static_int(&cx, f, what, i))
+    if (!elab_static_int(&cx, f, what, i))
         return false;
     if (*i >= 0 && *i <= ELAB_MAX_ELEMENTS)
         return true;

@@ -195,28 +195,28 @@ Value *scope_unbound(Cx *cx, const char *name, Loc loc);
 Value *scope_unknown(Cx *cx, const char *name, Loc loc);
 
 // A dim, option, setting, parameter or state of `in`, or NULL.
-Value *instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc);
+Value *scope_instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc);
 // The instance that a name means here: a module parameter or an import. False when it is none;
 // *in is NULL where it is one that is not bound.
-bool instance_named(Cx *cx, const char *name, LangInstance **in, bool *is_module);
+bool scope_instance(Cx *cx, const char *name, LangInstance **in, bool *is_module);
 
 // ---- evaluation ---------------------------------------------------------------------------------
 
-Value *eval_form(Cx *cx, const Form *f);
-Value *eval_expr(Cx *cx, const Expr *e);
-Value *eval_call(Cx *cx, const Expr *e);
-Value *eval_index(Cx *cx, const Expr *e);
-Value *eval_structure(Cx *cx, const Form *f); // if, scan, map, repeat
+Value *elab_form(Cx *cx, const Form *f);
+Value *elab_expr(Cx *cx, const Expr *e);
+Value *elab_call(Cx *cx, const Expr *e);
+Value *elab_index(Cx *cx, const Expr *e);
+Value *elab_structure(Cx *cx, const Form *f); // if, scan, map, repeat
 // Where a function is expected: a value of kind FUNCTION or poison.
-Value *eval_function(Cx *cx, const Expr *e);
+Value *elab_function(Cx *cx, const Expr *e);
 // A function by its name or instance.name, without values of that name; NULL when there is none.
-Callable *find_function(Cx *cx, const Expr *e);
+Callable *elab_find_function(Cx *cx, const Expr *e);
 
 // Known now, or poison: a whole number, true or false.
-bool eval_static_int(Cx *cx, const Form *f, const char *what, int64_t *i);
+bool elab_static_int(Cx *cx, const Form *f, const char *what, int64_t *i);
 
 // Size from a value (INT, DIM), or NULL, reported. `what` starts the sentence.
-IrDim *size_of_value(Cx *cx, const Value *v, Loc loc, const char *what);
+IrDim *elab_size(Cx *cx, const Value *v, Loc loc, const char *what);
 
 // ---- arithmetic (arith.c) -----------------------------------------------------------------------
 
@@ -238,23 +238,24 @@ IrNode *arith_node(Cx *cx, const Value *v, const IrType *to, Loc loc);
 
 // f over the leaves of records: arguments that are no records go to every leaf.
 typedef Value *LeafFn(Cx *cx, Value **args, int n, void *data);
-Value *leafwise(Cx *cx, Value **args, int n, LeafFn *f, void *data, const char *what, Loc loc);
+Value *elab_leafwise(Cx *cx, Value **args, int n, LeafFn *f, void *data, const char *what, Loc loc);
 
 // `v` with all leaves tensors, for what must be a result; NULL-kinds are errors.
-Value *tensors_of(Cx *cx, Value *v, const char *what, Loc loc);
+Value *elab_tensors(Cx *cx, Value *v, const char *what, Loc loc);
+// The same, where numbers take the element type of the tensor in their place in `like`.
+Value *elab_tensors_like(Cx *cx, const Value *like, Value *v, const char *what, Loc loc);
 // `v` with its fields in the order of `like`.
-Value *reorder_like(Arena *a, const Value *like, Value *v);
+Value *value_reorder(Arena *a, const Value *like, Value *v);
 
-// ---- calls (calls.c, signature.c, grads.c, layers in params.c) ----------------------------------
+// ---- calls (calls.c, match.c, grads.c, layers in params.c) --------------------------------------
 
-Value *apply(Cx *cx, Callable *f, Args *args);
-Value *apply_builtin(Cx *cx, Callable *f, Args *args);
-Value *apply_grad(Cx *cx, Callable *f, Args *args);
-Value *apply_layer(Cx *cx, Callable *f, Args *args); // makes parameters
+Value *elab_apply(Cx *cx, Callable *f, Args *args);
+Value *elab_apply_grad(Cx *cx, Callable *f, Args *args);
+Value *elab_apply_layer(Cx *cx, Callable *f, Args *args); // makes parameters
 
 // Puts the arguments into at->scope, with defaults for those not given. False, reported.
-bool bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const Loc *locs,
-                    const char *function, Loc loc);
+bool elab_bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const Loc *locs,
+                         const char *function, Loc loc);
 
 // Elaborates the body of `f` in cx (of its instance): inputs, dims, arguments are bound in
 // `scope`. `nodes` receives the scope of its nodes.
@@ -294,7 +295,7 @@ typedef struct Pattern {
     Value *result; // poison when it could not be told
     bool running;
 } Pattern;
-Pattern *pattern_of(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc);
+Pattern *signature_pattern(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc);
 // ---- entries (request.c, programs.c, params.c) --------------------------------------------------
 
 Elab *elab_new(LangWorld *w, Diag *d);
@@ -308,12 +309,12 @@ bool elab_program(Cx *cx, ProgramDecl *p, Scope *inputs); // cx: that of the ent
 void entry_outputs(Cx *cx, const Value *v, const char *prefix, IrRole role);
 bool elab_initial(Cx *cx);
 // Evaluates parameters or states in `cx`, whose path is their prefix: a record of initial values.
-Value *make_params(Cx *cx, const Form *f, IrRole role);
+Value *params_make(Cx *cx, const Form *f, IrRole role);
 // Slots named and shaped like the initial values in `v`.
-Value *slots_like(LangInstance *in, const Value *v, const char *local, IrRole role, Loc loc);
+Value *params_slots(LangInstance *in, const Value *v, const char *local, IrRole role, Loc loc);
 // Initial state of an optimiser for parameters with these values.
 Value *optimiser_init(Cx *cx, Callable *by, Value *params);
-void check_layer(Cx *cx, LayerDecl *layer);
+void params_check_layer(Cx *cx, LayerDecl *layer);
 
 // ---- built-in functions (builtins.c) ------------------------------------------------------------
 

@@ -20,7 +20,7 @@ Form *form_empty(Reader *r, Loc loc) {
     return new_form(r->a, FORM_RECORD, loc);
 }
 
-Fields fields_read(Reader *r, const Yaml *y, const char *what, const char *item) {
+Fields form_read_fields(Reader *r, const Yaml *y, const char *what, const char *item) {
     Fields fields = {0};
     if (!y || y->kind == YAML_NULL || !decl_is_map(r, y, what))
         return fields;
@@ -64,15 +64,15 @@ static Form *read_scan(Reader *r, const Yaml *y) {
     if (!decl_is_map(r, head, "'scan'"))
         return form_bad(r, head->loc);
     yaml_check_keys(head, r->d, head_keys, COUNT(head_keys), "'scan'");
-    f->carry = fields_read(r, yaml_find(head, "carry"), "'carry'", "a carry");
-    f->over = fields_read(r, yaml_find(head, "over"), "'over'", "a slice");
+    f->carry = form_read_fields(r, yaml_find(head, "carry"), "'carry'", "a carry");
+    f->over = form_read_fields(r, yaml_find(head, "over"), "'over'", "a slice");
     const Yaml *steps = yaml_find(head, "steps"), *reverse = yaml_find(head, "reverse");
     f->steps = steps ? form_read(r->a, r->d, steps) : NULL;
     if (reverse && !yaml_as_bool(reverse, &f->reverse))
         diag_error(r->d, reverse->loc, E_wrong_kind, "'reverse' is true or false");
-    f->nodes = fields_read(r, yaml_find(y, "nodes"), "'nodes'", "a node");
-    f->next = fields_read(r, yaml_find(y, "next"), "'next'", "a carry");
-    f->collect = fields_read(r, yaml_find(y, "collect"), "'collect'", "a collected value");
+    f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
+    f->next = form_read_fields(r, yaml_find(y, "next"), "'next'", "a carry");
+    f->collect = form_read_fields(r, yaml_find(y, "collect"), "'collect'", "a collected value");
     if (!f->steps && !f->over.n) {
         diag_error(r->d, head->loc, E_steps, "the loop has no length: give 'steps' or 'over'");
         return form_bad(r, head->loc);
@@ -89,8 +89,8 @@ static Form *read_map(Reader *r, const Yaml *y) {
     if (!decl_is_map(r, head, "'map'"))
         return form_bad(r, head->loc);
     yaml_check_keys(head, r->d, head_keys, COUNT(head_keys), "'map'");
-    f->over = fields_read(r, yaml_find(head, "over"), "'over'", "a row");
-    f->nodes = fields_read(r, yaml_find(y, "nodes"), "'nodes'", "a node");
+    f->over = form_read_fields(r, yaml_find(head, "over"), "'over'", "a row");
+    f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     f->output = required(r, y, "output", "'map'");
     if (!f->over.n) {
         diag_error(r->d, head->loc, E_steps, "the map has no length: give 'over'");
@@ -114,9 +114,9 @@ static Form *read_repeat(Reader *r, const Yaml *y) {
     if (f->index && !decl_name_is_good(r, f->index, f->index_loc, "an index"))
         f->index = NULL;
     f->times = required(r, head, "times", "'repeat'");
-    f->carry = fields_read(r, yaml_find(head, "carry"), "'carry'", "a carry");
-    f->nodes = fields_read(r, yaml_find(y, "nodes"), "'nodes'", "a node");
-    f->next = fields_read(r, yaml_find(y, "next"), "'next'", "a carry");
+    f->carry = form_read_fields(r, yaml_find(head, "carry"), "'carry'", "a carry");
+    f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
+    f->next = form_read_fields(r, yaml_find(y, "next"), "'next'", "a carry");
     f->layer = layer ? form_read(r->a, r->d, layer) : NULL;
     return f;
 }
@@ -157,11 +157,11 @@ Form *form_read(Arena *a, Diag *d, const Yaml *y) {
     if (yaml_find(y, "repeat"))
         return read_repeat(r, y);
     Form *f = new_form(a, FORM_RECORD, y->loc);
-    f->fields = fields_read(r, y, "a record", "a field");
+    f->fields = form_read_fields(r, y, "a record", "a field");
     return f;
 }
 
-Form *params_read(Reader *r, const Yaml *y) {
+Form *form_read_params(Reader *r, const Yaml *y) {
     if (y->kind == YAML_NULL)
         return form_empty(r, y->loc);
     if (!decl_is_map(r, y, "'params'"))
@@ -169,7 +169,7 @@ Form *params_read(Reader *r, const Yaml *y) {
     return form_read(r->a, r->d, y);
 }
 
-Form *const_read(Reader *r, const Yaml *y, const char *item) {
+Form *form_read_const(Reader *r, const Yaml *y, const char *item) {
     int64_t i;
     double x;
     bool b;
@@ -195,9 +195,9 @@ Form *const_read(Reader *r, const Yaml *y, const char *item) {
     return form_bad(r, y->loc);
 }
 
-Form *const_form(Arena *a, Diag *d, const Yaml *y) {
+Form *form_const(Arena *a, Diag *d, const Yaml *y) {
     Reader r = {.a = a, .d = d};
-    return const_read(&r, y, "a value");
+    return form_read_const(&r, y, "a value");
 }
 
 // ---- types --------------------------------------------------------------------------------------
@@ -304,12 +304,12 @@ static TypeExpr *read_record_type(Arena *a, Diag *d, const Yaml *y) {
         if (!decl_name_is_good(&r, y->keys[i], y->key_locs[i], "a field"))
             continue;
         t->names[t->n] = y->keys[i];
-        t->fields[t->n++] = type_read(a, d, y->items[i]);
+        t->fields[t->n++] = form_read_type(a, d, y->items[i]);
     }
     return t;
 }
 
-TypeExpr *type_read(Arena *a, Diag *d, const Yaml *y) {
+TypeExpr *form_read_type(Arena *a, Diag *d, const Yaml *y) {
     if (y->kind == YAML_MAP)
         return read_record_type(a, d, y);
     if (y->kind == YAML_LIST)

@@ -74,7 +74,7 @@ static Value **find_argument(Cx *cx, Callable *f, Args *args, const char *name, 
 
 // ---- the body -----------------------------------------------------------------------------------
 
-Value *grad_scalar(Cx *in, Value *v, Loc loc) {
+Value *elab_grad_scalar(Cx *in, Value *v, Loc loc) {
     Value *scalar = v;
     if (v->kind == VALUE_RECORD) {
         scalar = value_field(v, "loss");
@@ -98,7 +98,7 @@ Value *grad_scalar(Cx *in, Value *v, Loc loc) {
     return elab_poison(in);
 }
 
-void grad_results(Cx *in, const Value *v) {
+void elab_grad_results(Cx *in, const Value *v) {
     int n = value_count_leaves(v);
     Value **leaves = arena_array(in->e->a, Value *, n);
     value_leaves(v, leaves);
@@ -119,7 +119,7 @@ static int *captured_positions(Cx *in, int n, Value **leaves) {
     return wrt;
 }
 
-IrNode *grad_by_slots(Cx *cx, Cx *in, int n, Value **leaves, Loc loc) {
+IrNode *elab_grad_by_slots(Cx *cx, Cx *in, int n, Value **leaves, Loc loc) {
     int *wrt = captured_positions(in, n, leaves), n_in;
     IrNode **operands = frame_close(cx, in->frame, 0, NULL, NULL, &n_in);
     IrBuilder b = frame_builder(cx, loc);
@@ -153,7 +153,7 @@ static bool are_slots(Cx *cx, const Callable *c, int n, Value **leaves) {
     return true;
 }
 
-Value *apply_grad(Cx *cx, Callable *c, Args *args) {
+Value *elab_apply_grad(Cx *cx, Callable *c, Args *args) {
     Arena *a = cx->e->a;
     Callable *of = copy_chain(cx, c->of);
     Args inner = *args;
@@ -183,7 +183,7 @@ Value *apply_grad(Cx *cx, Callable *c, Args *args) {
     Value *wrt = c->wrt, **place = NULL;
     if (c->wrt_name) {
         place = find_argument(cx, of, &inner, c->wrt_name, c->wrt_loc);
-        wrt = place ? tensors_of(cx, *place, "'wrt'", c->wrt_loc) : value_poison();
+        wrt = place ? elab_tensors(cx, *place, "'wrt'", c->wrt_loc) : value_poison();
     }
     if (value_has_poison(wrt) || !all_real(cx, wrt, c->wrt_loc))
         return value_poison();
@@ -207,17 +207,17 @@ Value *apply_grad(Cx *cx, Callable *c, Args *args) {
     }
 
     // value, then gradients
-    Value *value = apply(&in, of, &inner);
+    Value *value = elab_apply(&in, of, &inner);
     if (value_has_poison(value))
         return value_poison();
     if (c->with_value)
-        value = tensors_of(&in, value, "the value", args->loc);
-    Value *scalar = grad_scalar(&in, value, args->loc);
+        value = elab_tensors(&in, value, "the value", args->loc);
+    Value *scalar = elab_grad_scalar(&in, value, args->loc);
     if (value_has_poison(scalar) || value_has_poison(value))
         return value_poison();
-    grad_results(&in, scalar);
+    elab_grad_results(&in, scalar);
     if (c->with_value)
-        grad_results(&in, value);
+        elab_grad_results(&in, value);
     int first = in.frame->block->n_results, seen = 1;
     IrNode *node;
     if (place) {
@@ -228,16 +228,16 @@ Value *apply_grad(Cx *cx, Callable *c, Args *args) {
         IrBuilder b = frame_builder(cx, args->loc);
         node = ir_grad(&b, in.frame->block, n_in, operands, n, positions);
     } else {
-        node = grad_by_slots(cx, &in, n, leaves, args->loc);
+        node = elab_grad_by_slots(cx, &in, n, leaves, args->loc);
     }
-    Value *grads = results_like(cx, node, wrt, &first, args->loc);
+    Value *grads = elab_results(cx, node, wrt, &first, args->loc);
     if (!c->with_value)
         return grads;
     static const char *const names[] = {"value", "grad"};
     Value **items = arena_array(a, Value *, 2);
     const char **own_names = arena_array(a, const char *, 2);
     own_names[0] = names[0], own_names[1] = names[1];
-    items[0] = results_like(cx, node, value, &seen, args->loc);
+    items[0] = elab_results(cx, node, value, &seen, args->loc);
     items[1] = grads;
     return value_record(a, 2, own_names, items);
 }

@@ -5,12 +5,12 @@
 #include "ir/lang/elab.h"
 
 // The real scalar that a gradient of `v` is of: `v` itself or its field `loss`. Poison, reported.
-Value *grad_scalar(Cx *in, Value *v, Loc loc);
+Value *elab_grad_scalar(Cx *in, Value *v, Loc loc);
 
 // Adds the tensors of `v` to the results of the body `in`.
-void grad_results(Cx *in, const Value *v);
+void elab_grad_results(Cx *in, const Value *v);
 
 // Closes the body `in` within `cx`: a grad node by the parameters that `leaves` are.
-IrNode *grad_by_slots(Cx *cx, Cx *in, int n, Value **leaves, Loc loc);
+IrNode *elab_grad_by_slots(Cx *cx, Cx *in, int n, Value **leaves, Loc loc);
 
 #endif

@@ -7,7 +7,7 @@
 
 // r[i] of a record with numbered fields, xs[i] of a list.
 static Value *index_items(Cx *cx, const Value *v, const Expr *e) {
-    Value *i = e->n == 1 ? eval_expr(cx, e->args[0]) : NULL;
+    Value *i = e->n == 1 ? elab_expr(cx, e->args[0]) : NULL;
     if (i && i->kind == VALUE_POISON)
         return i;
     if (!i || i->kind != VALUE_INT) {
@@ -33,7 +33,7 @@ static Value *index_items(Cx *cx, const Value *v, const Expr *e) {
 
 // A bound of a range as a size, negative ones from the end. NULL, reported.
 static IrDim *bound(Cx *cx, const Expr *e, IrDim *axis, const Value *of) {
-    Value *v = eval_expr(cx, e);
+    Value *v = elab_expr(cx, e);
     IrDims *ds = cx->e->module->dims;
     int64_t size;
     if (v->kind == VALUE_INT && v->i < 0) {
@@ -55,7 +55,7 @@ static IrDim *bound(Cx *cx, const Expr *e, IrDim *axis, const Value *of) {
         elab_poison(cx);
         return NULL;
     }
-    return size_of_value(cx, v, e->loc, "an index");
+    return elab_size(cx, v, e->loc, "an index");
 }
 
 typedef struct Range {
@@ -141,8 +141,8 @@ static Value *index_tensor(Cx *cx, const Value *v, const Expr *e) {
     return frame_value(cx, ir_reshape(&b, n, n_kept, kept), e, e->loc);
 }
 
-Value *eval_index(Cx *cx, const Expr *e) {
-    Value *v = eval_expr(cx, e->base);
+Value *elab_index(Cx *cx, const Expr *e) {
+    Value *v = elab_expr(cx, e->base);
     if (v->kind == VALUE_POISON)
         return v;
     if (v->kind == VALUE_RECORD || v->kind == VALUE_LIST)

@@ -126,7 +126,7 @@ static void check_output(LangWorld *w, Cx *cx, const LangFile *interface, FuncDe
     }
     args.n = n + n_dims;
     Callable f = {.kind = CALL_USER, .name = own->name, .instance = cx->instance, .function = own};
-    Value *result = apply(cx, &f, &args);
+    Value *result = elab_apply(cx, &f, &args);
     if (!value_has_poison(result)) {
         Cx *at = arena_new(w->a, Cx);
         *at = *cx;

@@ -84,8 +84,8 @@ static const DimDecl *own_dim(const FuncDecl *f, const char *name) {
 
 // The value of a dim declared with a number: K: 50, K: {default: 50}.
 static IrDim *declared(Signature *s, const DimDecl *decl) {
-    Value *v = eval_form(s->cx, decl->value);
-    return size_of_value(s->cx, v, decl->loc, arena_printf(s->cx->e->a, "'%s'", decl->name));
+    Value *v = elab_form(s->cx, decl->value);
+    return elab_size(s->cx, v, decl->loc, arena_printf(s->cx->e->a, "'%s'", decl->name));
 }
 
 static IrDim *entry_var(Signature *s, const char *name, int64_t max, int64_t likely, Loc loc) {
@@ -116,9 +116,9 @@ static IrDim *entry_dim(Signature *s, const char *name, Loc loc) {
             return declared(s, own);
         if (own->kind == DIM_DEFAULT && given && dims_number(e->w, given, &value))
             return ir_dim_const(e->module->dims, value);
-        if (own->max && !eval_static_int(s->cx, own->max, "'max'", &max))
+        if (own->max && !elab_static_int(s->cx, own->max, "'max'", &max))
             return NULL;
-        if (own->likely && !eval_static_int(s->cx, own->likely, "'likely'", &likely))
+        if (own->likely && !elab_static_int(s->cx, own->likely, "'likely'", &likely))
             return NULL;
         return entry_var(s, name, max, likely, loc);
     }
@@ -183,7 +183,7 @@ static IrDim *size_of_expr(Signature *s, const Expr *e) {
         return NULL;
     Cx at = *s->cx;
     at.scope = s->scope;
-    return size_of_value(&at, eval_expr(&at, e), e->loc, "an axis");
+    return elab_size(&at, elab_expr(&at, e), e->loc, "an axis");
 }
 
 // ---- results of functions -----------------------------------------------------------------------
@@ -195,7 +195,7 @@ static Pattern *type_pattern(Signature *s, const TypeExpr *t) {
     LangInstance *in = cx->instance;
     if (e->kind == EXPR_FIELD) {
         bool is_module;
-        if (!instance_named(cx, e->base->name, &in, &is_module)) {
+        if (!scope_instance(cx, e->base->name, &in, &is_module)) {
             elab_error(cx, e->base->loc, E_unknown_name,
                        "'%s' is neither a module parameter nor an import", e->base->name);
             elab_poison(cx);
@@ -216,7 +216,7 @@ static Pattern *type_pattern(Signature *s, const TypeExpr *t) {
         elab_poison(cx);
         return NULL;
     }
-    return pattern_of(cx, in, f, t->loc);
+    return signature_pattern(cx, in, f, t->loc);
 }
 
 static void bind_pattern_dim(Signature *s, const IrDim *d, IrDim *actual, Loc loc) {
@@ -467,7 +467,7 @@ static Value *check_letter(Signature *s, const TypeExpr *t, Value *v, const char
         return v;
     }
     if (value_same_type(first, v))
-        return reorder_like(s->cx->e->a, first, v);
+        return value_reorder(s->cx->e->a, first, v);
     elab_error(s->from, loc, E_record_mismatch,
                "'%s' of '%s' has the type %s, and this one differs", name, s->function->name,
                t->text);
@@ -500,7 +500,7 @@ Value *signature_check(Signature *s, const TypeExpr *t, Value *v, const char *na
         Fit fit = {.s = s, .p = p, .loc = loc};
         if (fits_pattern(&fit, p->result, v, ""))
             return p->result->kind == VALUE_RECORD && !value_has_poison(p->result)
-                       ? reorder_like(s->cx->e->a, p->result, v)
+                       ? value_reorder(s->cx->e->a, p->result, v)
                        : v;
         elab_error(s->from, loc, E_record_mismatch,
                    "'%s' of '%s' is what '%s' gives, and this is %s", name, s->function->name,

@@ -32,7 +32,7 @@ static Value *make_record(Cx *cx, const Form *f) {
 // Layers as fields 0, 1, ...
 static Value *make_repeat(Cx *cx, const Form *f) {
     Arena *a = cx->e->a;
-    Value *times = eval_form(cx, f->times);
+    Value *times = elab_form(cx, f->times);
     bool poison = times->kind != VALUE_INT || times->i < 0 || times->i > ELAB_MAX_REPEAT;
     if (poison && times->kind != VALUE_POISON) {
         elab_error(cx, f->times->loc, times->kind == VALUE_INT ? E_limit : E_not_static,
@@ -61,7 +61,7 @@ static Value *make_value(Cx *cx, const Form *f) {
     if (f->kind == FORM_REPEAT && f->layer)
         return make_repeat(cx, f);
     if (f->kind == FORM_IF) {
-        Value *c = eval_form(cx, f->cond);
+        Value *c = elab_form(cx, f->cond);
         if (c->kind == VALUE_BOOL)
             return c->i    ? make_value(cx, f->yes)
                    : f->no ? make_value(cx, f->no)
@@ -76,10 +76,10 @@ static Value *make_value(Cx *cx, const Form *f) {
             make_value(cx, f->no);
         return value_poison();
     }
-    return eval_form(cx, f);
+    return elab_form(cx, f);
 }
 
-Value *apply_layer(Cx *cx, Callable *c, Args *args) {
+Value *elab_apply_layer(Cx *cx, Callable *c, Args *args) {
     LayerDecl *decl = c->layer;
     Arena *a = cx->e->a;
     if (!cx->fn->initial) {
@@ -137,7 +137,7 @@ Value *apply_layer(Cx *cx, Callable *c, Args *args) {
     at.instance = c->instance;
     at.scope = scope_new(cx, NULL, NULL);
     at.site = &site;
-    if (!bind_arguments(cx, &at, &decl->arguments, given, locs, decl->name, args->loc))
+    if (!elab_bind_arguments(cx, &at, &decl->arguments, given, locs, decl->name, args->loc))
         return value_poison();
     cx->e->calls++;
     Value *v = make_value(&at, decl->params);
@@ -189,7 +189,7 @@ static Value *initial_tensors(Cx *cx, Value *v, IrRole role, Loc loc) {
     return v;
 }
 
-Value *make_params(Cx *cx, const Form *f, IrRole role) {
+Value *params_make(Cx *cx, const Form *f, IrRole role) {
     Arena *a = cx->e->a;
     Value *v = make_value(cx, f);
     if (v->kind != VALUE_RECORD)
@@ -207,14 +207,14 @@ Value *make_params(Cx *cx, const Form *f, IrRole role) {
     return copy;
 }
 
-Value *slots_like(LangInstance *in, const Value *v, const char *local, IrRole role, Loc loc) {
+Value *params_slots(LangInstance *in, const Value *v, const char *local, IrRole role, Loc loc) {
     Arena *a = in->world->a;
     Value *copy = value_copy(a, v);
     if (v->kind == VALUE_RECORD) {
         copy->items = arena_array(a, Value *, v->n);
         for (int i = 0; i < v->n; i++)
             copy->items[i] =
-                slots_like(in, v->items[i], path_join(a, local, v->names[i]), role, loc);
+                params_slots(in, v->items[i], path_join(a, local, v->names[i]), role, loc);
         return copy;
     }
     if (v->kind != VALUE_TENSOR)
@@ -243,7 +243,7 @@ static Value *find_slots(LangInstance *in, const Form *f, IrRole role) {
     fn->initial = true;
     Cx cx = elab_cx(e, fn, in);
     cx.path = "init";
-    const Value *v = make_params(&cx, f, role);
+    const Value *v = params_make(&cx, f, role);
     if (v->kind != VALUE_RECORD)
         return value_record(w->a, 0, NULL, NULL);
     Value *all = value_copy(w->a, v);
@@ -254,7 +254,7 @@ static Value *find_slots(LangInstance *in, const Form *f, IrRole role) {
             if (!strcmp(f->fields.items[k].name, v->names[i]))
                 loc = f->fields.items[k].loc;
         }
-        all->items[i] = slots_like(in, v->items[i], v->names[i], role, loc);
+        all->items[i] = params_slots(in, v->items[i], v->names[i], role, loc);
     }
     return all;
 }
@@ -265,7 +265,7 @@ Value *params_of(LangInstance *in) {
     return in->params;
 }
 
-Value *state_of(LangInstance *in) {
+Value *params_state_of(LangInstance *in) {
     if (!in->state)
         in->state = find_slots(in, in->file->state, IR_ROLE_STATE);
     return in->state;
@@ -293,7 +293,7 @@ static Value *initial_of(Cx *cx, LangInstance *in, const Form *f, IrRole role) {
     Cx at = *cx;
     at.instance = in;
     at.path = path_join(cx->e->a, "init", in->name ? in->name : "");
-    Value *v = f ? make_params(&at, f, role) : value_record(cx->e->a, 0, NULL, NULL);
+    Value *v = f ? params_make(&at, f, role) : value_record(cx->e->a, 0, NULL, NULL);
     return v;
 }
 
@@ -304,7 +304,7 @@ bool elab_initial(Cx *cx) {
     for (int i = 0; i < w->n_instances; i++) {
         LangInstance *in = w->instances[i];
         const Form *forms[2] = {in->file->params, in->file->state};
-        const Value *slots[2] = {params_of(in), state_of(in)};
+        const Value *slots[2] = {params_of(in), params_state_of(in)};
         for (int k = 0; k < 2; k++) {
             IrRole role = k ? IR_ROLE_STATE : IR_ROLE_PARAM;
             Value *v = initial_of(cx, in, forms[k], role);
@@ -344,7 +344,7 @@ bool elab_initial(Cx *cx) {
 // ---- checking a layer alone ---------------------------------------------------------------------
 
 // Arguments are unknown here, so this finds wrong names more than wrong shapes.
-void check_layer(Cx *cx, LayerDecl *layer) {
+void params_check_layer(Cx *cx, LayerDecl *layer) {
     Cx at = *cx;
     at.scope = scope_new(cx, NULL, NULL);
     for (int i = 0; i < layer->arguments.n; i++)

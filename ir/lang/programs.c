@@ -40,14 +40,9 @@ static void update_slot(Cx *cx, Updates *u, Value *slot, Value *v, Loc loc) {
 static void update_slots(Cx *cx, Updates *u, Value *slots, Value *v, Loc loc, const char *name) {
     if (slots->kind == VALUE_POISON || v->kind == VALUE_POISON)
         return;
-    if (slots->kind == VALUE_TENSOR) {
-        bool number = value_is_number(v) || v->kind == VALUE_DIM || v->kind == VALUE_BOOL;
-        if (number)
-            v = arith_tensor(cx, v, slots->type.dtype, loc);
-        if (v->kind == VALUE_TENSOR) {
-            update_slot(cx, u, slots, v, loc);
-            return;
-        }
+    if (slots->kind == VALUE_TENSOR && v->kind == VALUE_TENSOR) {
+        update_slot(cx, u, slots, v, loc);
+        return;
     }
     bool same = slots->kind == VALUE_RECORD && v->kind == VALUE_RECORD && slots->n == v->n;
     for (int i = 0; same && i < slots->n; i++)
@@ -170,7 +165,7 @@ static Value *params_over(Cx *cx, const Form *over) {
     Value **leaves = NULL;
     int n = 0, cap = 0;
     bool good = true;
-    gather(cx, eval_form(cx, over), &leaves, &n, &cap, &good, over->loc);
+    gather(cx, elab_form(cx, over), &leaves, &n, &cap, &good, over->loc);
     if (!good)
         return value_poison();
     if (!n) {
@@ -214,17 +209,17 @@ Value *optimiser_init(Cx *cx, Callable *by, Value *params) {
                 given[i] = by->fixed[k], locs[i] = by->fixed_locs[k];
         }
     }
-    if (!bind_arguments(cx, &at, &f->arguments, given, locs, f->name, f->loc))
+    if (!elab_bind_arguments(cx, &at, &f->arguments, given, locs, f->name, f->loc))
         return value_poison();
     scope_put(&at, at.scope, "params", f->loc, params);
-    return make_params(&at, f->init, IR_ROLE_STATE);
+    return params_make(&at, f->init, IR_ROLE_STATE);
 }
 
 static Value *call_function(Cx *cx, const Form *form, int n, const char **names, Value **values,
                             Callable **callable) {
     if (form->kind != FORM_EXPR)
         return value_poison();
-    Value *f = eval_function(cx, form->expr);
+    Value *f = elab_function(cx, form->expr);
     if (f->kind != VALUE_FUNCTION)
         return value_poison();
     *callable = f->callable;
@@ -232,7 +227,7 @@ static Value *call_function(Cx *cx, const Form *form, int n, const char **names,
     for (int i = 0; i < n; i++)
         locs[i] = form->loc;
     Args args = {.loc = form->loc, .n = n, .values = values, .names = names, .locs = locs};
-    return values ? apply(cx, f->callable, &args) : f;
+    return values ? elab_apply(cx, f->callable, &args) : f;
 }
 
 // Slots of the optimiser's state, made when the program is first asked for.
@@ -261,11 +256,12 @@ static Value *optimiser_slots(Cx *cx, ProgramDecl *p, Callable *by, Value *param
     if (value_has_poison(init))
         return value_poison();
     OptimiserState *o = arena_new(w->a, OptimiserState);
-    *o = (OptimiserState){.instance = cx->instance,
-                          .program = p,
-                          .optimiser = by,
-                          .params = params,
-                          .state = slots_like(cx->instance, init, p->name, IR_ROLE_STATE, p->loc)};
+    *o =
+        (OptimiserState){.instance = cx->instance,
+                         .program = p,
+                         .optimiser = by,
+                         .params = params,
+                         .state = params_slots(cx->instance, init, p->name, IR_ROLE_STATE, p->loc)};
     arena_push(w->a, w->optimisers, w->n_optimisers, w->cap_optimisers, o);
     return o->state;
 }
@@ -325,6 +321,8 @@ static bool optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Update
         elab_poison(cx);
         return false;
     }
+    new_params = elab_tensors_like(cx, params, new_params, "params", m->by->loc);
+    new_state = elab_tensors_like(cx, state, new_state, "state", m->by->loc);
     update_slots(cx, u, params, new_params, m->by->loc, "params");
     update_slots(cx, u, state, new_state, m->by->loc, "state");
     return true;
@@ -345,17 +343,18 @@ bool elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
         in.frame = frame_new(&base);
     in.scope = scope_new(&base, inputs, p->name);
     scope_put_fields(&in, in.scope, &p->body->nodes);
-    Value *value = m ? grad_scalar(&in, eval_form(&in, m->value), m->value->loc) : NULL;
+    Value *value = m ? elab_grad_scalar(&in, elab_form(&in, m->value), m->value->loc) : NULL;
     Value *outputs = value_record(a, 0, NULL, NULL);
     if (p->body->output)
         outputs =
-            tensors_of(&in, eval_form(&in, p->body->output), "'outputs'", p->body->output->loc);
+            elab_tensors(&in, elab_form(&in, p->body->output), "'outputs'", p->body->output->loc);
     int n = p->update.n;
     Value **targets = arena_array(a, Value *, n), **news = arena_array(a, Value *, n);
     for (int i = 0; i < n; i++) {
         const Field *f = &p->update.items[i];
         targets[i] = update_target(&base, f);
-        news[i] = tensors_of(&in, eval_form(&in, f->form), "a new value", f->form->loc);
+        news[i] = elab_tensors_like(&in, targets[i], elab_form(&in, f->form), "a new value",
+                                    f->form->loc);
     }
     scope_finish(&in, in.scope, true);
 
@@ -371,15 +370,15 @@ bool elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
         int n_params = value_count_leaves(params), first = 1;
         Value **leaves = arena_array(a, Value *, n_params);
         value_leaves(params, leaves);
-        grad_results(&in, value);
-        grad_results(&in, outputs);
+        elab_grad_results(&in, value);
+        elab_grad_results(&in, outputs);
         for (int i = 0; i < n; i++)
-            grad_results(&in, news[i]);
-        IrNode *node = grad_by_slots(&base, &in, n_params, leaves, m->loc);
-        outputs = results_like(&base, node, outputs, &first, m->loc);
+            elab_grad_results(&in, news[i]);
+        IrNode *node = elab_grad_by_slots(&base, &in, n_params, leaves, m->loc);
+        outputs = elab_results(&base, node, outputs, &first, m->loc);
         for (int i = 0; i < n; i++)
-            news[i] = results_like(&base, node, news[i], &first, p->update.items[i].form->loc);
-        Value *grads = results_like(&base, node, params, &first, m->value->loc);
+            news[i] = elab_results(&base, node, news[i], &first, p->update.items[i].form->loc);
+        Value *grads = elab_results(&base, node, params, &first, m->value->loc);
         entry_outputs(&base, outputs, outputs->kind == VALUE_RECORD ? "" : "out", IR_ROLE_OUT);
         good = optimise(&base, p, params, grads, &u);
     } else if (!value_has_poison(outputs)) {

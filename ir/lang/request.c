@@ -39,7 +39,7 @@ static bool open_arguments(Cx *cx, FuncDecl *f, bool poison) {
     Value **given = arena_array(cx->e->a, Value *, n);
     Loc *locs = arena_array(cx->e->a, Loc, n);
     if (!poison)
-        return bind_arguments(cx, cx, &f->arguments, given, locs, f->name, f->loc);
+        return elab_bind_arguments(cx, cx, &f->arguments, given, locs, f->name, f->loc);
     for (int i = 0; i < n; i++)
         scope_put(cx, cx->scope, f->arguments.items[i].name, f->arguments.items[i].loc,
                   value_poison());
@@ -109,7 +109,7 @@ static Value *find_path(Cx *cx, const char *path, Loc loc) {
 static Value *more_output(Cx *cx, const FuncDecl *f, const char *path, Scope *nodes) {
     Value *v = find_path(cx, path, f->loc);
     if (v)
-        return tensors_of(cx, v, "an output", f->loc);
+        return elab_tensors(cx, v, "an output", f->loc);
     elab_error(cx, f->loc, E_unknown_name, "'%s' has no output and no node '%s'", f->name, path);
     const char **names = arena_array(cx->e->a, const char *, nodes->n);
     for (int i = 0; i < nodes->n; i++)
@@ -169,7 +169,7 @@ static Value *grad_output(Cx *in, const FuncDecl *f, Value *v, const char *name)
         of = NULL;
     }
     if (of)
-        return grad_scalar(in, of, f->loc);
+        return elab_grad_scalar(in, of, f->loc);
     elab_error(in, f->loc, E_unknown_name, "'%s' has no output '%s'", f->name, name);
     if (v->kind == VALUE_RECORD)
         diag_did_you_mean(in->e->d, f->loc, name, v->names, v->n);
@@ -193,13 +193,13 @@ static bool entry_function(Elab *e, LangInstance *in, FuncDecl *f, const LangReq
         body.frame = frame_new(&cx);
     body.scope = scope_new(&cx, scope, f->name);
     scope_put_fields(&body, body.scope, &f->nodes);
-    Value *v = f->output ? eval_form(&body, f->output) : value_record(a, 0, NULL, NULL);
+    Value *v = f->output ? elab_form(&body, f->output) : value_record(a, 0, NULL, NULL);
     if (v->kind == VALUE_NOTHING) {
         elab_error(&body, f->output->loc, E_wrong_kind, "the output of '%s' is nothing", f->name);
         v = elab_poison(&body);
     }
     if (v->kind != VALUE_POISON)
-        v = tensors_of(&body, v, "an output", f->output ? f->output->loc : f->loc);
+        v = elab_tensors(&body, v, "an output", f->output ? f->output->loc : f->loc);
     Value **more = arena_array(a, Value *, r->n_more_outputs);
     bool good = !value_has_poison(v);
     for (int i = 0; i < r->n_more_outputs; i++) {
@@ -215,19 +215,19 @@ static bool entry_function(Elab *e, LangInstance *in, FuncDecl *f, const LangReq
 
     if (r->grad) {
         Value **wrt = wrt_slots(&cx, r, n_used, f, &n_wrt);
-        grad_results(&body, scalar);
-        grad_results(&body, v);
+        elab_grad_results(&body, scalar);
+        elab_grad_results(&body, v);
         for (int i = 0; i < r->n_more_outputs; i++)
-            grad_results(&body, more[i]);
-        IrNode *node = grad_by_slots(&cx, &body, n_wrt, wrt, f->loc);
-        v = results_like(&cx, node, v, &first, f->loc);
+            elab_grad_results(&body, more[i]);
+        IrNode *node = elab_grad_by_slots(&cx, &body, n_wrt, wrt, f->loc);
+        v = elab_results(&cx, node, v, &first, f->loc);
         for (int i = 0; i < r->n_more_outputs; i++)
-            more[i] = results_like(&cx, node, more[i], &first, f->loc);
+            more[i] = elab_results(&cx, node, more[i], &first, f->loc);
         entry_outputs(&cx, v, v->kind == VALUE_RECORD ? "" : "out", IR_ROLE_OUT);
         for (int i = 0; i < r->n_more_outputs; i++)
             entry_outputs(&cx, more[i], r->more_outputs[i], IR_ROLE_OUT);
         for (int i = 0; i < n_wrt; i++) {
-            Value *g = results_like(&cx, node, wrt[i], &first, f->loc);
+            Value *g = elab_results(&cx, node, wrt[i], &first, f->loc);
             entry_outputs(&cx, g, wrt[i]->slot->name, IR_ROLE_GRAD);
         }
     } else {
@@ -372,7 +372,7 @@ static void check_instance(LangWorld *w, Diag *d, LangInstance *in) {
     for (int i = 0; i < file->n_layers; i++) {
         Elab *e = check_elab(w, d);
         Cx cx = elab_cx(e, fn_new(e, file->layers[i]->name, file->layers[i]->loc), in);
-        check_layer(&cx, file->layers[i]);
+        params_check_layer(&cx, file->layers[i]);
     }
     for (int i = 0; i < file->n_programs; i++) {
         if (!file->is_interface)

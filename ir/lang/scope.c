@@ -153,7 +153,7 @@ static Value *force(Cx *cx, Scope *s, Binding *b, Loc loc) {
     b->state = BINDING_RUNNING;
     Cx at = *s->cx;
     at.path = b->path;
-    Value *v = eval_form(&at, b->form);
+    Value *v = elab_form(&at, b->form);
     if (v->kind == VALUE_NOTHING) {
         elab_error(&at, b->loc, E_wrong_kind, "'%s' has no value", b->name);
         v = elab_poison(&at);
@@ -187,7 +187,7 @@ Value *scope_find(Cx *cx, const char *name, Loc loc) {
 
 // ---- names of modules ---------------------------------------------------------------------------
 
-bool instance_named(Cx *cx, const char *name, LangInstance **in, bool *is_module) {
+bool scope_instance(Cx *cx, const char *name, LangInstance **in, bool *is_module) {
     LangInstance *here = cx->instance;
     for (int i = 0; here && i < here->file->n_modules; i++) {
         if (!strcmp(here->file->modules[i].name, name)) {
@@ -252,7 +252,7 @@ static bool declares(const Form *f, const char *name) {
     return false;
 }
 
-Value *instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc) {
+Value *scope_instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc) {
     Dim *dim = dims_find(in, name);
     if (dim)
         return dim_value(cx, in, dim, loc);
@@ -272,7 +272,7 @@ Value *instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc) {
         return NULL;
     if (cx->fn && cx->fn->initial)
         return out_of_reach(cx, name, loc);
-    Value *v = value_field(is_param ? params_of(in) : state_of(in), name);
+    Value *v = value_field(is_param ? params_of(in) : params_state_of(in), name);
     return v ? own_slots(cx, v) : value_poison();
 }
 
@@ -289,12 +289,12 @@ Value *scope_lookup(Cx *cx, const char *name, Loc loc) {
     Value *v = scope_find(cx, name, loc);
     if (v || !cx->instance)
         return v;
-    v = instance_value(cx, cx->instance, name, loc);
+    v = scope_instance_value(cx, cx->instance, name, loc);
     if (v)
         return v;
     LangInstance *in;
     bool is_module;
-    if (instance_named(cx, name, &in, &is_module)) {
+    if (scope_instance(cx, name, &in, &is_module)) {
         if (in && is_module)
             return params_value(cx, in, name, loc);
         if (!in)
@@ -353,7 +353,7 @@ Value *scope_unknown(Cx *cx, const char *name, Loc loc) {
 
     elab_error(cx, loc, E_unknown_name, "nothing is called '%s' here", name);
     Expr e = {.kind = EXPR_NAME, .loc = loc, .name = name};
-    if (find_function(cx, &e))
+    if (elab_find_function(cx, &e))
         elab_note(cx, loc, "'%s' is a function: call it, '%s(...)'", name, name);
     else
         diag_did_you_mean(cx->e->d, loc, name, names.items, names.n);

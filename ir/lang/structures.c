@@ -9,7 +9,7 @@
 
 #include "ir/base/errors.h"
 
-Value *results_like(Cx *cx, IrNode *node, const Value *like, int *first, Loc loc) {
+Value *elab_results(Cx *cx, IrNode *node, const Value *like, int *first, Loc loc) {
     int n = value_count_leaves(like);
     Value **leaves = arena_array(cx->e->a, Value *, n);
     IrBuilder b = frame_builder(cx, loc);
@@ -24,11 +24,11 @@ Value *results_like(Cx *cx, IrNode *node, const Value *like, int *first, Loc loc
 // ---- if -----------------------------------------------------------------------------------------
 
 static Value *eval_if(Cx *cx, const Form *f) {
-    Value *c = eval_form(cx, f->cond);
+    Value *c = elab_form(cx, f->cond);
     if (c->kind == VALUE_BOOL) {
         if (c->i)
-            return eval_form(cx, f->yes);
-        return f->no ? eval_form(cx, f->no) : value_nothing(cx->e->a);
+            return elab_form(cx, f->yes);
+        return f->no ? elab_form(cx, f->no) : value_nothing(cx->e->a);
     }
     if (c->kind != VALUE_POISON) {
         elab_error(cx, f->cond->loc, E_not_static,
@@ -36,9 +36,9 @@ static Value *eval_if(Cx *cx, const Form *f) {
         elab_note(cx, f->cond->loc, "where(c, a, b) chooses by element at run time");
         elab_poison(cx);
     }
-    eval_form(cx, f->yes);
+    elab_form(cx, f->yes);
     if (f->no)
-        eval_form(cx, f->no);
+        elab_form(cx, f->no);
     return value_poison();
 }
 
@@ -104,7 +104,7 @@ static void repeat_once(Cx *cx, const Form *f, Value *index, Value **carry) {
 
     Value **next = arena_array(cx->e->a, Value *, f->carry.n);
     for (int i = 0; i < f->carry.n; i++)
-        next[i] = eval_form(&in, next_of(f, f->carry.items[i].name));
+        next[i] = elab_form(&in, next_of(f, f->carry.items[i].name));
     scope_finish(&in, in.scope, false);
     for (int i = 0; i < f->carry.n; i++)
         carry[i] = next[i];
@@ -115,10 +115,10 @@ static Value *eval_repeat(Cx *cx, const Form *f) {
         elab_error(cx, f->loc, E_wrong_kind, "'repeat' of a layer stands under 'params' only");
         return elab_poison(cx);
     }
-    Value *times = eval_form(cx, f->times);
+    Value *times = elab_form(cx, f->times);
     Value **carry = arena_array(cx->e->a, Value *, f->carry.n);
     for (int i = 0; i < f->carry.n; i++)
-        carry[i] = eval_form(cx, f->carry.items[i].form);
+        carry[i] = elab_form(cx, f->carry.items[i].form);
     if (!check_next(cx, f))
         return value_poison();
     if (times->kind != VALUE_INT || times->i < 0 || times->i > ELAB_MAX_REPEAT) {
@@ -264,10 +264,10 @@ static bool rank_can_grow(Cx *cx, const Value *v, Loc loc) {
 
 // ---- map ----------------------------------------------------------------------------------------
 
-Value *map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *data, Loc loc) {
+Value *elab_map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *data, Loc loc) {
     Arena *a = cx->e->a;
     for (int i = 0; i < n; i++)
-        over[i] = tensors_of(cx, over[i], "what a loop goes over", locs[i]);
+        over[i] = elab_tensors(cx, over[i], "what a loop goes over", locs[i]);
     IrDim *rows = common_rows(cx, n, over, locs, NULL);
     const char *name = fn_take_loop(cx->fn, cx->path);
     Cx in = *cx;
@@ -282,7 +282,7 @@ Value *map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *d
                         : value_poison();
     Value *index = index_param(cx, &in, &own, loc);
     Value *result = f(&in, slices, index, data);
-    result = tensors_of(&in, result, "the result of a map", loc);
+    result = elab_tensors(&in, result, "the result of a map", loc);
     if (!rows || value_has_poison(result) || !rank_can_grow(cx, result, loc))
         return value_poison();
     add_results(&in, result);
@@ -295,7 +295,7 @@ Value *map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *d
     IrNode *node =
         ir_map_loop(&b, in.frame->block, rows, name, in.frame->n_captures, own.n - 1, operands);
     int first = 0;
-    return results_like(cx, node, result, &first, loc);
+    return elab_results(cx, node, result, &first, loc);
 }
 
 static Value *map_form_body(Cx *in, Value **slices, Value *index, void *data) {
@@ -311,7 +311,8 @@ static Value *map_form_body(Cx *in, Value **slices, Value *index, void *data) {
         scope_put(in, in->scope, f->over.items[i].name, f->over.items[i].loc, v);
     }
     scope_put_fields(in, in->scope, &f->nodes);
-    Value *result = tensors_of(in, eval_form(in, f->output), "the output of a map", f->output->loc);
+    Value *result =
+        elab_tensors(in, elab_form(in, f->output), "the output of a map", f->output->loc);
     scope_finish(in, in->scope, true);
     return result;
 }
@@ -320,35 +321,19 @@ static Value *eval_map(Cx *cx, const Form *f) {
     Value **over = arena_array(cx->e->a, Value *, f->over.n);
     Loc *locs = arena_array(cx->e->a, Loc, f->over.n);
     for (int i = 0; i < f->over.n; i++) {
-        over[i] = eval_form(cx, f->over.items[i].form);
+        over[i] = elab_form(cx, f->over.items[i].form);
         locs[i] = f->over.items[i].form->loc;
     }
-    return map_over(cx, f->over.n, over, locs, map_form_body, (void *)(uintptr_t)f, f->loc);
+    return elab_map_over(cx, f->over.n, over, locs, map_form_body, (void *)(uintptr_t)f, f->loc);
 }
 
 // ---- scan ---------------------------------------------------------------------------------------
 
-// A number becomes a tensor of the carry's element type.
-static Value *as_carried(Cx *in, const Value *like, Value *v, Loc loc) {
-    if (like->kind == VALUE_TENSOR && (value_is_number(v) || v->kind == VALUE_DIM) &&
-        !(v->kind == VALUE_REAL && like->type.dtype == IR_I32))
-        return arith_tensor(in, v, like->type.dtype, loc);
-    if (like->kind != VALUE_RECORD || v->kind != VALUE_RECORD || like->n != v->n)
-        return v->kind == VALUE_TENSOR ? v : tensors_of(in, v, "a carry", loc);
-    Value *copy = value_copy(in->e->a, v);
-    copy->items = arena_array(in->e->a, Value *, v->n);
-    for (int i = 0; i < v->n; i++) {
-        const Value *below = value_field(like, v->names[i]);
-        copy->items[i] = below ? as_carried(in, below, v->items[i], loc) : v->items[i];
-    }
-    return copy;
-}
-
 static Value *next_carry(Cx *in, const Field *carry, const Form *form, const Value *like) {
-    Value *v = eval_form(in, form);
+    Value *v = elab_form(in, form);
     if (value_has_poison(v) || value_has_poison(like))
         return value_poison();
-    v = as_carried(in, like, v, form->loc);
+    v = elab_tensors_like(in, like, v, "a carry", form->loc);
     if (value_has_poison(v))
         return v;
     if (!value_same_type(like, v)) {
@@ -358,7 +343,7 @@ static Value *next_carry(Cx *in, const Field *carry, const Form *form, const Val
         elab_note_value(in, v);
         return elab_poison(in);
     }
-    return reorder_like(in->e->a, like, v);
+    return value_reorder(in->e->a, like, v);
 }
 
 static void check_collect_names(Cx *cx, const Form *f) {
@@ -383,20 +368,20 @@ static Value *eval_scan(Cx *cx, const Form *f) {
     // what goes in
     IrDim *steps = NULL;
     if (f->steps) {
-        steps = size_of_value(cx, eval_form(cx, f->steps), f->steps->loc, "'steps'");
+        steps = elab_size(cx, elab_form(cx, f->steps), f->steps->loc, "'steps'");
         good = good && steps;
     }
     Value **start = arena_array(a, Value *, n_carry), **over = arena_array(a, Value *, n_over);
     Loc *locs = arena_array(a, Loc, n_over);
     for (int i = 0; i < n_carry; i++) {
-        start[i] = tensors_of(cx, eval_form(cx, f->carry.items[i].form), "a carry",
-                              f->carry.items[i].form->loc);
+        start[i] = elab_tensors(cx, elab_form(cx, f->carry.items[i].form), "a carry",
+                                f->carry.items[i].form->loc);
         good = good && !value_has_poison(start[i]);
     }
     for (int i = 0; i < n_over; i++) {
         locs[i] = f->over.items[i].form->loc;
-        over[i] =
-            tensors_of(cx, eval_form(cx, f->over.items[i].form), "what a loop goes over", locs[i]);
+        over[i] = elab_tensors(cx, elab_form(cx, f->over.items[i].form), "what a loop goes over",
+                               locs[i]);
     }
     if (n_over) {
         IrDim *rows = common_rows(cx, n_over, over, locs, steps);
@@ -437,7 +422,7 @@ static Value *eval_scan(Cx *cx, const Form *f) {
     Value **collected = arena_array(a, Value *, n_collect);
     for (int i = 0; i < n_collect; i++) {
         const Form *form = f->collect.items[i].form;
-        collected[i] = tensors_of(&in, eval_form(&in, form), "a collected value", form->loc);
+        collected[i] = elab_tensors(&in, elab_form(&in, form), "a collected value", form->loc);
         good =
             good && !value_has_poison(collected[i]) && rank_can_grow(cx, collected[i], form->loc);
     }
@@ -462,16 +447,16 @@ static Value *eval_scan(Cx *cx, const Form *f) {
     Value **items = arena_array(a, Value *, n_carry + n_collect);
     for (int i = 0; i < n_carry; i++) {
         names[i] = f->carry.items[i].name;
-        items[i] = results_like(cx, node, start[i], &first, f->carry.items[i].loc);
+        items[i] = elab_results(cx, node, start[i], &first, f->carry.items[i].loc);
     }
     for (int i = 0; i < n_collect; i++) {
         names[n_carry + i] = f->collect.items[i].name;
-        items[n_carry + i] = results_like(cx, node, collected[i], &first, f->collect.items[i].loc);
+        items[n_carry + i] = elab_results(cx, node, collected[i], &first, f->collect.items[i].loc);
     }
     return value_record(a, n_carry + n_collect, names, items);
 }
 
-Value *eval_structure(Cx *cx, const Form *f) {
+Value *elab_structure(Cx *cx, const Form *f) {
     switch (f->kind) {
     case FORM_IF:
         return eval_if(cx, f);

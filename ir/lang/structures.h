@@ -8,9 +8,9 @@
 typedef Value *BodyFn(Cx *in, Value **slices, Value *index, void *data);
 
 // The body for every row of axis 0 of `over`, at run time.
-Value *map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *data, Loc loc);
+Value *elab_map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, void *data, Loc loc);
 
 // Reads the results of `node` from `first` on into values shaped like `like`, and moves `first`.
-Value *results_like(Cx *cx, IrNode *node, const Value *like, int *first, Loc loc);
+Value *elab_results(Cx *cx, IrNode *node, const Value *like, int *first, Loc loc);
 
 #endif

@@ -153,7 +153,7 @@ static void bind_modules(LangWorld *w, LangInstance *in) {
 static Value *static_value(LangWorld *w, const Form *f) {
     Elab *e = elab_new(w, w->d);
     Cx cx = elab_cx(e, fn_new(e, "option", f->loc), NULL);
-    return eval_form(&cx, f);
+    return elab_form(&cx, f);
 }
 
 // Whether `v` may stand in the place of `old`: a whole number also where a real is.
@@ -178,7 +178,7 @@ static Value *set_value(LangWorld *w, LangInstance *in, const char *name, const 
         w->set_used[i] = true;
         Yaml *y = yaml_read_text(w->a, w->d, arena_printf(w->a, "--set %s", pair->name),
                                  pair->value, strlen(pair->value));
-        Value *v = y ? static_value(w, const_form(w->a, w->d, y)) : NULL;
+        Value *v = y ? static_value(w, form_const(w->a, w->d, y)) : NULL;
         if (!v || v->kind == VALUE_POISON)
             continue;
         if (same_kind(old, v)) {
@@ -334,7 +334,7 @@ LangWorld *lang_open(Arena *a, Diag *d, const LangOptions *options) {
     }
     for (int i = 0; i < w->n_instances; i++) {
         params_of(w->instances[i]);
-        state_of(w->instances[i]);
+        params_state_of(w->instances[i]);
     }
     for (int i = 0; i < w->n_instances; i++)
         interface_check(w, w->instances[i]);

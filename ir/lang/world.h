@@ -128,6 +128,6 @@ int world_function_names(const LangInstance *in, const char ***names);
 
 // params.c: records of slots, found on first use.
 Value *params_of(LangInstance *in);
-Value *state_of(LangInstance *in);
+Value *params_state_of(LangInstance *in);
 
 #endif
