@@ -10,6 +10,8 @@
 
 void cli_open(Cli *c, const char *program) {
     char cache[128];
+
+    *c = (Cli){0};
     ssize_t len = readlink("/proc/self/exe", c->program, sizeof c->program - 1);
 
     ck_assert_int_gt(len, 0);
