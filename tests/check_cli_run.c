@@ -2,62 +2,30 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <check.h>
 #include <cjson/cJSON.h>
 
-#include "ir/base/buf.h"
 #include "ir/base/exits.h"
+#include "tests/support_cli.h"
 
-static char dir[64];      // of the test
-static char program[512]; // gssm-run, in the same build
-static Buf out;           // what the last run printed
-static Buf err;
-static char why[256];
+static Cli cli;
 
 static const char tiny[] =
     " iterations=2 fit.times=3 improve.times=2 'dims.objective={K: 3, H: 3}' dynamics.hidden=6"
     " dynamics.width=4 dynamics.latent=2 policy.centres=3 test.tasks=2 test.act.episodes=2 ";
 
 static void setup(void) {
-    ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-
-    ck_assert_int_gt(len, 0);
-    program[len] = '\0';
-    *strrchr(program, '/') = '\0';
-    strcat(program, "/../tools/gssm-run");
-    ck_assert_msg(access(program, X_OK) == 0, "%s is not built", program);
-    strcpy(dir, "/tmp/check_cli_run_XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    unsetenv("NO_COLOR");
+    cli_open(&cli, "gssm-run");
 }
 
 static void teardown(void) {
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
-    buf_free(&out);
-    buf_free(&err);
+    cli_close(&cli);
 }
 
-// Runs the program with arguments as a shell would take them, and gives its exit code.
+// Runs the program in the test's folder, with arguments as a shell would take them.
 static int run(const char *arguments) {
-    Buf command = {0};
-
-    buf_printf(&command, "cd %s && %s %s >out 2>err", dir, program, arguments);
-    int status = system(command.data);
-    buf_reset(&command);
-    buf_printf(&command, "%s/out", dir);
-    ck_assert(buf_read_file(&out, command.data, 0, why, sizeof why));
-    buf_reset(&command);
-    buf_printf(&command, "%s/err", dir);
-    ck_assert(buf_read_file(&err, command.data, 0, why, sizeof why));
-    buf_free(&command);
-    ck_assert(WIFEXITED(status));
-    return WEXITSTATUS(status);
+    return cli_shell(&cli, "cd \"$DIR\" && \"$PROGRAM\" %s", arguments);
 }
 
 // The same with the run folder in place of '@'.
@@ -113,9 +81,9 @@ START_TEST(a_wrong_command_line_is_usage_with_a_hint) {
 
     ck_assert_int_eq(run(wrong[_i].arguments), EXIT_BAD_USAGE);
     snprintf(want, sizeof want, "%s", wrong[_i].message);
-    ck_assert_msg(strncmp(err.data, want, strlen(want)) == 0, "%s", err.data);
-    ck_assert_ptr_nonnull(strstr(err.data, "try 'gssm-run"));
-    ck_assert_uint_eq(out.len, 0);
+    ck_assert_msg(strncmp(cli.err.data, want, strlen(want)) == 0, "%s", cli.err.data);
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "try 'gssm-run"));
+    ck_assert_uint_eq(cli.out.len, 0);
 }
 END_TEST
 
@@ -126,13 +94,13 @@ START_TEST(every_command_has_help_and_version) {
 
     snprintf(arguments, sizeof arguments, "%s --help", commands[_i]);
     ck_assert_int_eq(run(arguments), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, "usage: gssm-run"));
-    ck_assert_ptr_nonnull(strstr(out.data, "--help"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "usage: gssm-run"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "--help"));
     snprintf(arguments, sizeof arguments, "%s --version", commands[_i]);
     ck_assert_int_eq(run(arguments), EXIT_OK);
-    ck_assert_int_eq(strncmp(out.data, "gssm-run ", 9), 0);
+    ck_assert_int_eq(strncmp(cli.out.data, "gssm-run ", 9), 0);
     ck_assert_int_eq(run("--help"), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, commands[_i]));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, commands[_i]));
 }
 END_TEST
 
@@ -143,23 +111,23 @@ START_TEST(what_is_not_there_is_told) {
     ck_assert_int_eq(run("ls nothing"), EXIT_MISSING);
     ck_assert_int_eq(run("train no/such/recipe"), EXIT_BAD_USAGE);
     ck_assert_int_eq(run("train iteration=3"), EXIT_BAD_USAGE);
-    ck_assert_ptr_nonnull(strstr(err.data, "did you mean 'iterations'?"));
-    ck_assert_ptr_null(strchr(err.data, '\x1b'));
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "did you mean 'iterations'?"));
+    ck_assert_ptr_null(strchr(cli.err.data, '\x1b'));
 }
 END_TEST
 
 START_TEST(families_are_listed_checked_and_shown) {
     ck_assert_int_eq(run("env ls --json"), EXIT_OK);
-    cJSON *list = cJSON_Parse(out.data);
+    cJSON *list = cJSON_Parse(cli.out.data);
     ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "name")->valuestring,
                      "cartpole");
     cJSON_Delete(list);
     ck_assert_int_eq(run("env ls"), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, "mass of the cart"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "mass of the cart"));
     ck_assert_int_eq(run("env check"), EXIT_OK);
     ck_assert_int_eq(run("env show cartpole --task=m_c=1.5"), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, "\n  25 "));
-    ck_assert_ptr_nonnull(strstr(out.data, "# score -"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "\n  25 "));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "# score -"));
     ck_assert_int_eq(run("env show cartpole --task=m_c=99"), EXIT_BAD_USAGE);
     ck_assert_int_eq(run("env bench cartpole --rows=10 --json"), EXIT_OK);
 }
@@ -170,12 +138,13 @@ START_TEST(a_dry_run_shows_the_recipe_and_creates_nothing) {
 
     snprintf(arguments, sizeof arguments, "train --dry-run --profile=quick --seed 3 -- %s", tiny);
     ck_assert_int_eq(run(arguments), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, "# resolved recipe"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "# resolved recipe"));
     ck_assert_ptr_nonnull(
-        strstr(out.data, "# profile quick, models/experiments/cartpole/gssm.yaml:"));
-    ck_assert_ptr_nonnull(strstr(out.data, "# command line"));
-    ck_assert_ptr_nonnull(strstr(out.data, "# real episodes: 4 (2 of new tasks, 2 of iterations)"));
-    ck_assert_ptr_nonnull(strstr(out.data, "# time expected:"));
+        strstr(cli.out.data, "# profile quick, models/experiments/cartpole/gssm.yaml:"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "# command line"));
+    ck_assert_ptr_nonnull(
+        strstr(cli.out.data, "# real episodes: 4 (2 of new tasks, 2 of iterations)"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "# time expected:"));
     ck_assert_int_eq(run("ls"), EXIT_MISSING);
 }
 END_TEST
@@ -185,25 +154,25 @@ START_TEST(train_test_table_ls_and_show_go_together) {
 
     snprintf(arguments, sizeof arguments, "train --threads=1 %s", tiny);
     ck_assert_int_eq(run(arguments), EXIT_OK);
-    snprintf(folder, sizeof folder, "%.*s", (int)strcspn(out.data, "\n"), out.data);
-    ck_assert_str_eq(out.data + strlen(folder), "\n");
-    ck_assert_ptr_nonnull(strstr(err.data, "iteration 2"));
+    snprintf(folder, sizeof folder, "%.*s", (int)strcspn(cli.out.data, "\n"), cli.out.data);
+    ck_assert_str_eq(cli.out.data + strlen(folder), "\n");
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "iteration 2"));
 
     ck_assert_int_eq(run_on(folder, "show @"), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, "done, 2 of 2 iterations"));
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "done, 2 of 2 iterations"));
     ck_assert_int_eq(run_on(folder, "table @"), EXIT_BAD_INPUT);
     ck_assert_int_eq(run_on(folder, "test @ --quiet"), EXIT_OK);
-    ck_assert_ptr_nonnull(strstr(out.data, "(paper -0.5957)"));
-    ck_assert_uint_eq(err.len, 0);
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "(paper -0.5957)"));
+    ck_assert_uint_eq(cli.err.len, 0);
     ck_assert_int_eq(run_on(folder, "test @ --quiet --json --latent=zero"), EXIT_OK);
-    cJSON *result = cJSON_Parse(out.data);
+    cJSON *result = cJSON_Parse(cli.out.data);
     ck_assert_int_eq(cJSON_GetArraySize(cJSON_GetObjectItem(result, "each")), 2);
     cJSON_Delete(result);
     ck_assert_int_eq(run_on(folder, "test @ --task=m_c=99"), EXIT_BAD_USAGE);
     ck_assert_int_eq(run_on(folder, "test @ --task=m_c=1.2 --quiet"), EXIT_OK);
 
     ck_assert_int_eq(run_on(folder, "table @ --json"), EXIT_OK);
-    cJSON *table = cJSON_Parse(out.data), *row = cJSON_GetArrayItem(table, 0);
+    cJSON *table = cJSON_Parse(cli.out.data), *row = cJSON_GetArrayItem(table, 0);
     ck_assert_int_eq(cJSON_GetArraySize(table), 1);
     ck_assert_str_eq(cJSON_GetObjectItem(row, "system")->valuestring, "gssm");
     ck_assert_double_eq(cJSON_GetObjectItem(row, "paper_mse")->valuedouble, 0.0291);
@@ -213,12 +182,12 @@ START_TEST(train_test_table_ls_and_show_go_together) {
     ck_assert_int_eq(run_on(folder, "table @ --format latex"), EXIT_OK);
 
     ck_assert_int_eq(run("ls --json"), EXIT_OK);
-    cJSON *list = cJSON_Parse(out.data);
+    cJSON *list = cJSON_Parse(cli.out.data);
     ck_assert_str_eq(cJSON_GetObjectItem(cJSON_GetArrayItem(list, 0), "state")->valuestring,
                      "done");
     cJSON_Delete(list);
     ck_assert_int_eq(run_on(folder, "show @ --json"), EXIT_OK);
-    cJSON *shown = cJSON_Parse(out.data);
+    cJSON *shown = cJSON_Parse(cli.out.data);
     const cJSON *seed = cJSON_GetObjectItem(cJSON_GetObjectItem(shown, "config"), "iterations");
     ck_assert_str_eq(cJSON_GetObjectItem(seed, "value")->valuestring, "2");
     ck_assert_str_eq(cJSON_GetObjectItem(seed, "origin")->valuestring, "command line");
@@ -232,7 +201,7 @@ START_TEST(seeds_and_sweeps_make_several_runs) {
     snprintf(arguments, sizeof arguments, "train -q --seeds=0..1 --sweep fit.times=2,3 %s", tiny);
     ck_assert_int_eq(run(arguments), EXIT_OK);
     ck_assert_int_eq(run("ls --json"), EXIT_OK);
-    cJSON *list = cJSON_Parse(out.data);
+    cJSON *list = cJSON_Parse(cli.out.data);
     ck_assert_int_eq(cJSON_GetArraySize(list), 4);
     cJSON_Delete(list);
 }
