@@ -1063,6 +1063,52 @@ START_TEST(entries_are_listed_in_order) {
 }
 END_TEST
 
+// ---- limits -------------------------------------------------------------------------------------
+
+// Modules of many parts, with the numbers of the part and of the next.
+static const struct {
+    const char *head, *part, *tail;
+    int n;
+} bombs[] = {
+    {"  f:\n    inputs: {x: \"[]\"}\n    nodes:\n", "      n%d: n%d + 1\n",
+     "      n3000: x\n    output: n0\n", 3000},
+    {"  f:\n    nodes:\n      r3000: 1\n", "      r%d: {a: r%d}\n", "    output: r0\n", 3000},
+    {"  f:\n    nodes:\n      r40: 1\n", "      r%d: {a: r%d, b: 2}\n",
+     "    output: \"merge(r0, {c: r0})\"\n", 40},
+    {"", "  f%d: {inputs: {x: f%d}, output: x}\n", "  f3000: {inputs: {x: \"[]\"}, output: x}\n",
+     3000},
+    {"", "  f%d: {inputs: {x: \"[]\"}, output: f%d(x) + 1}\n",
+     "  f300: {inputs: {x: \"[]\"}, output: x}\n", 300},
+};
+
+START_TEST(what_is_too_large_is_told) {
+    Buf text = {0};
+    buf_printf(&text, "module: m\nfunctions:\n%s", bombs[_i].head);
+    for (int i = 0; i < bombs[_i].n; i++) {
+        const char *at = bombs[_i].part;
+        int numbers[2] = {i, i + 1}, k = 0;
+        for (; *at; at++) {
+            if (*at == '%' && at[1] == 'd' && k < 2) {
+                buf_printf(&text, "%d", numbers[k++]);
+                at++;
+            } else {
+                buf_put(&text, at, 1);
+            }
+        }
+    }
+    buf_puts(&text, bombs[_i].tail);
+    LangWorld *w = open_text(buf_text(&text));
+    buf_free(&text);
+    lang_check(w, &diag, true);
+    if (bombs[_i].n == 40) {
+        no_errors(); // not too large
+        return;
+    }
+    ck_assert_int_gt(diag.n_errors, 0);
+    ck_assert_int_eq(diag.messages[0].code, E_limit);
+}
+END_TEST
+
 // ---- all models ---------------------------------------------------------------------------------
 
 static const char *const models[] = {
@@ -1150,6 +1196,8 @@ static Suite *lang_suite(void) {
     tcase_add_test(modules, what_is_given_wrongly_is_told);
     tcase_add_test(modules, signature_names_what_data_may_bind);
     tcase_add_test(modules, entries_are_listed_in_order);
+    tcase_add_loop_test(add_case(s, "limits"), what_is_too_large_is_told, 0,
+                        (int)(sizeof bombs / sizeof *bombs));
     TCase *all = add_case(s, "models");
     tcase_add_loop_test(all, model_elaborates, 0, (int)(sizeof models / sizeof *models));
     return s;

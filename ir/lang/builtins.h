@@ -1,4 +1,4 @@
-// ir/lang/builtins.h -- what builtins.c and draws.c share. Private to ir/lang.
+// ir/lang/builtins.h -- what builtins.c, shapes.c and draws.c share. Private to ir/lang.
 #ifndef IR_LANG_BUILTINS_H
 #define IR_LANG_BUILTINS_H
 
@@ -9,6 +9,31 @@ bool builtin_shape(Cx *cx, const Value *v, Loc loc, int *rank, IrDim **dims);
 
 // A tensor argument; truth values only where allowed. Poison, reported.
 Value *builtin_tensor(Cx *cx, Value *v, Loc loc, bool allow_bool);
+
+// An axis of `rank`, negative ones from the end. False, reported.
+bool builtin_axis(Cx *cx, const Value *v, int rank, Loc loc, int *axis);
+
+// Axes: none or null for all, a number, a list of distinct numbers. False, reported.
+bool builtin_axes(Cx *cx, const Value *v, int rank, Loc loc, int *n, int *axes);
+
+// The rule for each leaf of the positional arguments.
+typedef Value *LeafRule(Cx *cx, const BuiltinCall *c, Value **in);
+Value *builtin_each_leaf(Cx *cx, const BuiltinCall *c, LeafRule *rule);
+
+Value *builtin_concat(Cx *cx, const BuiltinCall *c);
+Value *builtin_stack(Cx *cx, const BuiltinCall *c);
+Value *builtin_reshape(Cx *cx, const BuiltinCall *c);
+Value *builtin_transpose(Cx *cx, const BuiltinCall *c);
+Value *builtin_broadcast(Cx *cx, const BuiltinCall *c);
+Value *builtin_gather(Cx *cx, const BuiltinCall *c);
+Value *builtin_shape_list(Cx *cx, const BuiltinCall *c);
+Value *builtin_size(Cx *cx, const BuiltinCall *c);
+Value *builtin_arange(Cx *cx, const BuiltinCall *c);
+Value *builtin_zeros(Cx *cx, const BuiltinCall *c);
+Value *builtin_ones(Cx *cx, const BuiltinCall *c);
+Value *builtin_full(Cx *cx, const BuiltinCall *c);
+Value *builtin_zeros_like(Cx *cx, const BuiltinCall *c);
+Value *builtin_ones_like(Cx *cx, const BuiltinCall *c);
 
 Value *draw_normal(Cx *cx, const BuiltinCall *c);
 Value *draw_uniform(Cx *cx, const BuiltinCall *c);

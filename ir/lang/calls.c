@@ -522,9 +522,7 @@ static Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
     return row->make(cx, &call);
 }
 
-Value *elab_apply(Cx *cx, Callable *f, Args *args) {
-    if (cx->e->stopped)
-        return value_poison();
+static Value *apply_kind(Cx *cx, Callable *f, Args *args) {
     switch (f->kind) {
     case CALL_USER:
         return apply_user(cx, f, args);
@@ -540,6 +538,12 @@ Value *elab_apply(Cx *cx, Callable *f, Args *args) {
     diag_bug("callable of kind %d", (int)f->kind);
 }
 
+Value *elab_apply(Cx *cx, Callable *f, Args *args) {
+    if (cx->e->stopped)
+        return value_poison();
+    return elab_bounded(cx, apply_kind(cx, f, args), args->loc);
+}
+
 // ---- types of results ---------------------------------------------------------------------------
 
 Pattern *signature_pattern(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc) {
@@ -553,11 +557,16 @@ Pattern *signature_pattern(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc) {
     }
     if (p)
         return p;
+    if (cx->e->calls >= ELAB_MAX_CALLS) {
+        elab_error(cx, loc, E_limit, "types of results are nested deeper than %d", ELAB_MAX_CALLS);
+        elab_poison(cx);
+        return NULL;
+    }
     Elab *e = elab_new(w, w->d);
     e->lenient = true;
     e->checking = cx->e->checking;
     e->depth = cx->e->depth;
-    e->calls = cx->e->calls;
+    e->calls = cx->e->calls + 1;
     p = arena_new(w->a, Pattern);
     *p = (Pattern){.dims = e->module->dims, .result = value_poison(), .running = true};
     map_put(&w->patterns, w->a, key, p);

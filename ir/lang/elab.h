@@ -16,6 +16,8 @@ enum {
     ELAB_MAX_DEPTH = 2500,      // expressions within each other, names followed
     ELAB_MAX_NODES = 2000000,   // of a request, calls written out
     ELAB_MAX_WORK = 50000000,   // expressions evaluated
+    ELAB_MAX_NESTING = 64,      // of records within each other
+    ELAB_MAX_LEAVES = 100000,   // of a record
     ELAB_MAX_REPEAT = 10000,    // times of one repeat
     ELAB_LENIENT_MAX = 1000003, // maximum of a dim without one, where only types matter
 };
@@ -43,12 +45,12 @@ typedef struct Elab {
     Diag *d;
     Arena *a;
     IrModule *module;
-    Map specials; // key -> Special
-    Map function_names;
-    bool lenient;    // dims without a maximum get one: for types alone
-    bool checking;   // unbound modules are poison; functions need no maxima
-    bool is_program; // that does need them
-    bool stopped;    // a limit was passed; everything is poison
+    Map specials;       // key -> Special
+    Map function_names; // name -> int, the next number below it
+    bool lenient;       // dims without a maximum get one: for types alone
+    bool checking;      // unbound modules are poison; functions need no maxima
+    bool is_program;    // that does need them
+    bool stopped;       // a limit was passed; everything is poison
     int depth, calls;
     int64_t work;
     int64_t n_nodes;
@@ -218,7 +220,10 @@ bool elab_static_int(Cx *cx, const Form *f, const char *what, int64_t *i);
 // Size from a value (INT, DIM), or NULL, reported. `what` starts the sentence.
 IrDim *elab_size(Cx *cx, const Value *v, Loc loc, const char *what);
 
-// ---- arithmetic (arith.c) -----------------------------------------------------------------------
+// `v`, or poison, reported, where records are nested too deep or too large.
+Value *elab_bounded(Cx *cx, Value *v, Loc loc);
+
+// ---- arithmetic (arith.c, leaves.c) -------------------------------------------------------------
 
 Value *arith_binary(Cx *cx, const char *op, Value *x, Value *y, const Expr *expr, Loc loc);
 Value *arith_unary(Cx *cx, const char *op, Value *x, const Expr *expr, Loc loc);

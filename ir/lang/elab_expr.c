@@ -68,6 +68,17 @@ bool elab_static_int(Cx *cx, const Form *f, const char *what, int64_t *i) {
     return false;
 }
 
+Value *elab_bounded(Cx *cx, Value *v, Loc loc) {
+    int weight, depth = value_weigh(v, &weight);
+    if (depth <= ELAB_MAX_NESTING && weight <= ELAB_MAX_LEAVES)
+        return v;
+    if (depth > ELAB_MAX_NESTING)
+        elab_error(cx, loc, E_limit, "records are nested deeper than %d", ELAB_MAX_NESTING);
+    else
+        elab_error(cx, loc, E_limit, "a record has more than %d values", ELAB_MAX_LEAVES);
+    return elab_poison(cx);
+}
+
 // ---- names and fields ---------------------------------------------------------------------------
 
 static Value *eval_name(Cx *cx, const Expr *e) {
@@ -198,7 +209,7 @@ static Value *eval_list(Cx *cx, const Expr *e) {
     Value **items = arena_array(cx->e->a, Value *, e->n);
     for (int i = 0; i < e->n; i++)
         items[i] = elab_expr(cx, e->args[i]);
-    return value_list(cx->e->a, e->n, items);
+    return elab_bounded(cx, value_list(cx->e->a, e->n, items), e->loc);
 }
 
 static Value *eval_record(Cx *cx, const Expr *e) {
@@ -208,7 +219,7 @@ static Value *eval_record(Cx *cx, const Expr *e) {
     Value *v = value_record(cx->e->a, e->n, e->names, items);
     v->expr = e;
     v->loc = e->loc;
-    return v;
+    return elab_bounded(cx, v, e->loc);
 }
 
 // ---- expressions --------------------------------------------------------------------------------
@@ -293,5 +304,5 @@ Value *elab_form(Cx *cx, const Form *f) {
     leave(cx);
     Value *v = value_record(cx->e->a, f->fields.n, names, items);
     v->loc = f->loc;
-    return v;
+    return elab_bounded(cx, v, f->loc);
 }

@@ -4,14 +4,19 @@
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
 
+enum { MAX_TERMS = 4096 }; // of the number of elements, multiplied out
+
 // ---- functions and bodies -----------------------------------------------------------------------
 
 Fn *fn_new(Elab *e, const char *name, Loc loc) {
     // distinct specialisations of one function are told apart by a number
     const char *own = name;
-    for (int i = 2; map_has(&e->function_names, own); i++)
-        own = arena_printf(e->a, "%s.%d", name, i);
-    map_put(&e->function_names, e->a, own, e);
+    int *next = map_get(&e->function_names, name);
+    while (next && map_has(&e->function_names, own))
+        own = arena_printf(e->a, "%s.%d", name, (*next)++);
+    next = arena_new(e->a, int);
+    *next = 2;
+    map_put(&e->function_names, e->a, own, next);
 
     Fn *fn = arena_new(e->a, Fn);
     fn->e = e;
@@ -93,9 +98,16 @@ IrNode *frame_use(Cx *cx, const Value *v) {
 
 static bool limits_hold(Cx *cx, const IrType *t, Loc loc) {
     Elab *e = cx->e;
-    double elements = 1;
-    for (int i = 0; i < t->rank; i++)
+    double elements = 1, terms = 1;
+    for (int i = 0; i < t->rank; i++) {
+        const IrDimTerm *term;
         elements *= (double)ir_dim_max(t->dims[i]);
+        terms *= ir_dim_terms(t->dims[i], &term);
+    }
+    if (terms > MAX_TERMS) {
+        elab_error(cx, loc, E_limit, "the number of elements is too long an expression of dims");
+        return false;
+    }
     if (elements > (double)ELAB_MAX_ELEMENTS) {
         elab_error(cx, loc, E_limit, "%s has more than 2^40 elements", elab_type_text(cx, t));
         return false;

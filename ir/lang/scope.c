@@ -158,7 +158,7 @@ static Value *force(Cx *cx, Scope *s, Binding *b, Loc loc) {
         elab_error(&at, b->loc, E_wrong_kind, "'%s' has no value", b->name);
         v = elab_poison(&at);
     }
-    b->value = named(cx, v, s, b);
+    b->value = named(cx, elab_bounded(&at, v, b->loc), s, b);
     b->state = BINDING_DONE;
     return b->value;
 }

@@ -2,6 +2,7 @@
 #include "ir/lang/value.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 
 #include "ir/lang/world.h"
@@ -95,6 +96,7 @@ Value *value_function(Arena *a, const Callable *callable) {
 Value *value_copy(Arena *a, const Value *v) {
     Value *copy = arena_new(a, Value);
     *copy = *v;
+    copy->depth = copy->weight = 0;
     return copy;
 }
 
@@ -138,6 +140,25 @@ Value *value_field(const Value *record, const char *name) {
             return record->items[i];
     }
     return NULL;
+}
+
+int value_weigh(Value *v, int *weight) {
+    if (v->kind != VALUE_LIST && v->kind != VALUE_RECORD) {
+        *weight = 1;
+        return 0;
+    }
+    if (!v->weight) {
+        int64_t sum = 1;
+        for (int i = 0; i < v->n; i++) {
+            int below = 0, depth = value_weigh(v->items[i], &below);
+            v->depth = depth > v->depth ? depth : v->depth;
+            sum += below;
+        }
+        v->depth++;
+        v->weight = sum < INT_MAX ? (int)sum : INT_MAX;
+    }
+    *weight = v->weight;
+    return v->depth;
 }
 
 bool value_has_poison(const Value *v) {

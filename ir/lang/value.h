@@ -38,6 +38,7 @@ struct Value {
     Value **items;      // LIST, RECORD
     const char **names; // RECORD
     LayerUse *layer;    // RECORD, or NULL
+    int depth, weight;  // LIST, RECORD: once value_weigh() was asked
     IrType type;        // TENSOR
     IrNode *node;       // TENSOR; NULL for a slot
     Frame *frame;       // TENSOR: where `node` stands
@@ -102,6 +103,10 @@ bool value_is_number(const Value *v); // INT or REAL
 bool value_is_static(const Value *v); // known now: neither tensor, dim, record nor function
 double value_number(const Value *v);  // of INT, REAL, BOOL
 Value *value_field(const Value *record, const char *name); // or NULL
+
+// How deep records and lists are nested in `v`; *weight, saturating, is the number of values when
+// they are written out.
+int value_weigh(Value *v, int *weight);
 
 // Whether `v` or a part of it is poison.
 bool value_has_poison(const Value *v);
