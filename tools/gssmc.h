@@ -28,35 +28,31 @@ typedef struct Gssmc {
     int n_dim_pairs;
 } Gssmc;
 
-#define GSSMC_OPTIONS(g)                                                                            \
-    {NULL, 'D', OPT_LIST, &(g)->dims, "NAME=VALUE", "bind a dim to a number"},                      \
-        {"set", 0, OPT_LIST, &(g)->sets, "NAME=VALUE", "an option or setting of the model"},        \
-        {"bind", 0, OPT_LIST, &(g)->binds, "NAME=MODULE", "bind a module parameter"},               \
-        {"target", 0, OPT_CHOICE, &(g)->target, "cpu|ref", "back end (cpu)"},                       \
-        {"dtype", 0, OPT_CHOICE, &(g)->dtype, "f32|f64", "type of reals (f32)"},                    \
-        {"gemm", 0, OPT_CHOICE, &(g)->gemm, "own|blas", "matrix products (own)"},                   \
-        {"threads",  0,          OPT_INT, &(g)->threads, "N", "worker threads (all cores)",         \
-         .least = 1, .most = 256},                                                                  \
-        {"passes", 0, OPT_TEXT, &(g)->passes, "LIST", "run these passes, parted by commas"},        \
-        {"disable-pass", 0, OPT_LIST, &(g)->disabled, "PASS", "leave this pass out"},               \
-        {"list-passes", 0, OPT_FLAG, &(g)->list_passes, NULL, "print the pipeline and stop"},       \
-        {"verify-each", 0, OPT_FLAG, &(g)->verify_each, NULL, "verify the IR after each pass"},     \
-        {"bisect-limit",                                                                            \
-         0,                                                                                         \
-         OPT_INT,                                                                                   \
-         &(g)->bisect_limit,                                                                        \
-         "N",                                                                                       \
-         "run only the first N optional passes",                                                    \
-         .least = 1,                                                                                \
-         .most = 1000000},                                                                          \
-        {"print-after",     0,                                                                      \
-         OPT_TEXT,          &(g)->print_after,                                                      \
-         "PASS|all|change", "print the IR after passes"},                                           \
-        {"dump", 0, OPT_TEXT, &(g)->dump, "DIR", "write the IR after each pass to numbered files"}, \
-        {"time-passes", 0, OPT_FLAG, &(g)->time_passes, NULL, "print the time of each pass"},       \
-        {"pass-stats", 0, OPT_FLAG, &(g)->pass_stats, NULL, "print what each pass changed"}, {      \
-        "no-cache", 0, OPT_FLAG, &(g)->no_cache, NULL, "neither read nor write compiled objects"    \
-    }
+// clang-format off
+// Options of commands that read a model.
+#define GSSMC_OPTIONS(g) \
+    {NULL, 'D', OPT_LIST, &(g)->dims, "NAME=VALUE", "bind a dim to a number"}, \
+    {"set", 0, OPT_LIST, &(g)->sets, "NAME=VALUE", "an option or setting of the model"}, \
+    {"bind", 0, OPT_LIST, &(g)->binds, "NAME=MODULE", "bind a module parameter"}, \
+    {"target", 0, OPT_CHOICE, &(g)->target, "cpu|ref", "back end (cpu)"}, \
+    {"dtype", 0, OPT_CHOICE, &(g)->dtype, "f32|f64", "type of reals (f32)"}, \
+    {"gemm", 0, OPT_CHOICE, &(g)->gemm, "own|blas", "matrix products (own)"}, \
+    {"threads", 0, OPT_INT, &(g)->threads, "N", "worker threads (all cores)", .least = 1, .most = 256}, \
+    {"no-cache", 0, OPT_FLAG, &(g)->no_cache, NULL, "neither read nor write compiled objects"}, \
+    {"time-passes", 0, OPT_FLAG, &(g)->time_passes, NULL, "print the time of each pass"}, \
+    {"pass-stats", 0, OPT_FLAG, &(g)->pass_stats, NULL, "print what each pass changed"}, \
+    GSSMC_PASS_OPTIONS(g)
+
+// Options of commands that run passes.
+#define GSSMC_PASS_OPTIONS(g) \
+    {"passes", 0, OPT_TEXT, &(g)->passes, "LIST", "run these passes, parted by commas"}, \
+    {"disable-pass", 0, OPT_LIST, &(g)->disabled, "PASS", "leave this pass out"}, \
+    {"list-passes", 0, OPT_FLAG, &(g)->list_passes, NULL, "print the pipeline and stop"}, \
+    {"verify-each", 0, OPT_FLAG, &(g)->verify_each, NULL, "verify the IR after each pass"}, \
+    {"bisect-limit", 0, OPT_INT, &(g)->bisect_limit, "N", "run only the first N optional passes", .least = 1, .most = 1000000}, \
+    {"print-after", 0, OPT_TEXT, &(g)->print_after, "PASS|all|change", "print the IR after passes"}, \
+    {"dump", 0, OPT_TEXT, &(g)->dump, "DIR", "write the IR after each pass to numbered files"}
+// clang-format on
 
 // Opens `file` as the entry module of a world with what the options say. EXIT_OK, or an exit code
 // after printing what is wrong. Always end with gssmc_close().

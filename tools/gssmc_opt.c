@@ -23,7 +23,7 @@ int command_opt(const OptCommand *self, int argc, char **argv) {
     Gssmc g = {.target = "ref", .threads = 1};
     bool locs = false, lower = false;
     const Opt table[] = {
-        GSSMC_OPTIONS(&g),
+        GSSMC_PASS_OPTIONS(&g),
         {"lower", 0, OPT_FLAG, &lower, NULL, "go on to kernels and print the schedule"},
         {"locations", 0, OPT_FLAG, &locs, NULL, "print where each line came from"},
     };

@@ -324,8 +324,13 @@ static int check_all(Run *r, const RtProgram *p, const RtCall *call, double tole
                           groups[k].names->tensors[i], tolerance);
             n++;
         }
-    printf("%s: %d arrays, tolerance %g\n", ok && n ? "equal" : "not equal", n, tolerance);
-    return ok && n ? EXIT_OK : EXIT_CHECK;
+    if (n == 0 && ok) {
+        fprintf(stderr, "gssmc run: error[E0801]: the data has nothing to compare: no out.* %s\n",
+                r->grad ? "and no g.*" : "(g.* is compared with --grad)");
+        return EXIT_BAD_INPUT;
+    }
+    printf("%s: %d arrays, tolerance %g\n", ok ? "equal" : "not equal", n, tolerance);
+    return ok ? EXIT_OK : EXIT_CHECK;
 }
 
 static int write_results(Run *r, const RtProgram *p, const RtCall *call, const char *path) {
@@ -378,10 +383,23 @@ static int more_outputs(Run *r, const char ***paths) {
     return n;
 }
 
+// A program minimises by itself: --grad is for functions.
+static bool is_program(const Run *r) {
+    const LangEntry *entries;
+    int n = lang_entries(r->g->world, &entries);
+
+    for (int i = 0; i < n; i++)
+        if (!entries[i].instance[0] && strcmp(entries[i].name, r->function) == 0)
+            return entries[i].kind == LANG_PROGRAM;
+    return false;
+}
+
 static int run(Run *r, bool check, double tolerance, uint64_t seed, const char *output) {
     Gssmc *g = r->g;
     char why[512] = "";
     const char **paths = NULL;
+    if (r->grad && is_program(r))
+        return opt_refuse(r->self, "--grad is for functions, and '%s' is a program", r->function);
     int code = bind_static_dims(r);
 
     if (code != EXIT_OK)
