@@ -30,7 +30,6 @@ typedef struct Cx Cx;
 // A function called with values of certain types, and what became of it.
 typedef struct Special {
     const char *key;
-    bool running;
     Value *result;  // its shape is that of the result; tensors are those of the function
     IrFunction *ir; // NULL when it failed
     int n_slots;

@@ -93,7 +93,6 @@ struct LangWorld {
     LangInstance *std;
     OptimiserState **optimisers;
     int n_optimisers, cap_optimisers;
-    bool checking; // unbound modules are poison, not errors
     LangEntry *entries;
     int n_entries;
     const char **names;
