@@ -318,6 +318,13 @@ static const struct {
                          "   1 | act.collect=actr\n"
                          "     |             ^\n"
                          "command line:1:13: note: did you mean 'actor'?\n"},
+    {"act.context.as=randm", "1:16: error[E0201]: no stage collects episodes as 'randm'\n"
+                             "   1 | act.context.as=randm\n"
+                             "     |                ^\n"
+                             "command line:1:16: note: did you mean 'random'?\n"},
+    {"act.steps=99", "1:11: error[E0702]: steps is 99, and an episode of cartpole has at most 25\n"
+                     "   1 | act.steps=99\n"
+                     "     |           ^\n"},
     {"set.tas.far=1", "1:9: error[E0201]: nothing is bound as 'tas'\n"
                       "   1 | set.tas.far=1\n"
                       "     |         ^\n"

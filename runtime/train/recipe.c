@@ -151,6 +151,30 @@ const LangPair *rt_recipe_need_instance(RtRecipe *r, const char *name, Loc loc) 
     return NULL;
 }
 
+// Adds the labels that the stages give to episodes.
+static int add_labels(const RtStage *const *stages, int n, const char **labels, int n_labels) {
+    for (int i = 0; i < n; i++)
+        if (stages[i] && stages[i]->verb == &rt_verb_collect)
+            labels[n_labels++] = ((const RtCollect *)stages[i]->def)->as;
+    return n_labels;
+}
+
+void rt_recipe_need_label(RtRecipe *r, const char *label, Loc loc) {
+    const RtStage *test[] = {r->test.context, r->test.model};
+    int most = r->every_task.n + r->every_iteration.n + 2;
+    const char **labels = arena_array(&r->arena, const char *, most);
+    int n = add_labels((const RtStage *const *)r->every_task.items, r->every_task.n, labels, 0);
+
+    n = add_labels((const RtStage *const *)r->every_iteration.items, r->every_iteration.n, labels,
+                   n);
+    n = add_labels(test, 2, labels, n);
+    for (int i = 0; i < n; i++)
+        if (strcmp(labels[i], label) == 0)
+            return;
+    diag_error(&r->diag, loc, E_unknown_name, "no stage collects episodes as '%s'", label);
+    diag_did_you_mean(&r->diag, loc, label, labels, n);
+}
+
 // Settings and dims of instances that are not bound are mistakes.
 static void check_pairs(RtRecipe *r, const LangPair *pairs, int n, bool instance) {
     for (int i = 0; i < n; i++) {

@@ -77,6 +77,9 @@ int rt_recipe_code(const RtRecipe *r);
 // Puts config.yaml: the resolved recipe, each value with its origin as a comment.
 void rt_recipe_print(Buf *b, const RtRecipe *r);
 
+// Reports (E_unknown_name, with the nearest) when no stage gives episodes the label `label`.
+void rt_recipe_need_label(RtRecipe *r, const char *label, Loc loc);
+
 // The stage called `name` among those of every task and iteration, or NULL.
 RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name);
 

@@ -165,6 +165,10 @@ static void update_check(RtStage *s, RtRecipe *recipe) {
                    "update is '%s', and should be a program such as dynamics.fit", s->object);
     else
         rt_recipe_need_instance(recipe, instance, s->object_loc);
+    if (u->as) {
+        const Yaml *data = yaml_find(s->map, u->kind == BATCH ? "batch" : "contexts");
+        rt_recipe_need_label(recipe, u->as, yaml_find(data, "as")->loc);
+    }
     if (u->kind == NO_DATA || !is_of_training(s, recipe))
         return;
     const char *key = u->kind == BATCH ? "batch" : "contexts";
