@@ -22,6 +22,7 @@
 #include "runtime/record/run.h"
 #include "runtime/record/safetensors.h"
 #include "runtime/record/table.h"
+#include "tests/support_files.h"
 
 static char dir[64]; // of the test
 static char why[512];
@@ -30,25 +31,6 @@ static void make_dir(void) {
     strcpy(dir, "/tmp/check_record_XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
     why[0] = '\0';
-}
-
-// Deletes a folder with all that is in it.
-static void delete_tree(const char *path) {
-    DIR *folder = opendir(path);
-    char name[1024];
-
-    if (!folder) {
-        unlink(path);
-        return;
-    }
-    for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-            continue;
-        snprintf(name, sizeof name, "%s/%s", path, d->d_name);
-        delete_tree(name);
-    }
-    closedir(folder);
-    rmdir(path);
 }
 
 static void drop_dir(void) {

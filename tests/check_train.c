@@ -17,6 +17,7 @@
 #include "envs/env_random.h"
 #include "ir/base/exits.h"
 #include "runtime/train/session.h"
+#include "tests/support_files.h"
 
 static char dir[64]; // of the test
 static char why[512];
@@ -42,24 +43,6 @@ enum { N_TINY = sizeof tiny / sizeof *tiny };
 static void setup(void) {
     strcpy(dir, "/tmp/check_train_XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
-}
-
-static void delete_tree(const char *path) {
-    DIR *folder = opendir(path);
-    char name[1024];
-
-    if (!folder) {
-        unlink(path);
-        return;
-    }
-    for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
-        if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-            continue;
-        snprintf(name, sizeof name, "%s/%s", path, d->d_name);
-        delete_tree(name);
-    }
-    closedir(folder);
-    rmdir(path);
 }
 
 static void teardown(void) {
