@@ -9,9 +9,7 @@
 #include "ir/base/errors.h"
 #include "ir/base/exits.h"
 
-enum { MAX_CARRY = 64 };
-
-// A leaf of what is carried: output of begin, input of step, output of step (or -1).
+// A leaf of what is carried: output of begin, input of step, output of step.
 typedef struct Leaf {
     int from, to, back;
     size_t size; // of an element
@@ -24,7 +22,7 @@ struct RtActor {
     int *context_in; // of begin, one for each field, or -1
     int in_s, out_a;
     const IrDimVar *rows_dim; // of step
-    Leaf carry[MAX_CARRY];
+    Leaf *carry;
     int n_carry;
 
     EnvBatch batch;
@@ -47,23 +45,49 @@ bool rt_actor_ask(const char *name, Loc loc, RtWorld *w) {
 
 // ---- binding ------------------------------------------------------------------------------------
 
-// Finds where each output of begin goes.
-static void bind_carry(RtActor *a, Arena *arena) {
-    const IrFunction *f = a->begin->program ? a->begin->program->fn : NULL;
+// Whether an input of type `to` of `step` can take what has the type `from` in `u`.
+static bool fits(const RtUnit *u, const IrType *from, const RtUnit *step, const IrType *to) {
+    bool done = from->dtype == to->dtype && from->rank == to->rank;
 
-    for (int i = 0; f && i < f->body->n_results && a->n_carry < MAX_CARRY; i++) {
+    for (int k = 0; done && k < from->rank; k++) {
+        int64_t size, other;
+        bool is_const = ir_dim_is_const(from->dims[k], &size);
+        done = is_const ? ir_dim_is_const(to->dims[k], &other) && other == size
+                        : ir_dim_is_var(to->dims[k]) != NULL;
+    }
+    IrDims *ds = u->program->fn->dims, *own = step->program->fn->dims;
+    return done && ir_dim_max(ir_type_count(ds, from)) <= ir_dim_max(ir_type_count(own, to));
+}
+
+// Finds where each output of begin goes, and the output of step that takes its place.
+static bool bind_carry(RtActor *a, RtWorld *w, Loc loc) {
+    const IrFunction *f = a->begin->program ? a->begin->program->fn : NULL;
+    bool done = true;
+
+    a->carry = arena_array(&w->arena, Leaf, f ? f->body->n_results : 0);
+    for (int i = 0; f && i < f->body->n_results; i++) {
         bool whole = strcmp(f->outputs[i].name, "out") == 0;
-        const char *name = whole ? "carry" : arena_printf(arena, "carry.%s", f->outputs[i].name);
+        const char *name =
+            whole ? "carry" : arena_printf(&w->arena, "carry.%s", f->outputs[i].name);
+        const IrType *type = rt_unit_output_type(a->begin, i);
         int to = rt_call_find_input(a->step->call, name);
-        if (to < 0)
+        int back = rt_call_find_output(a->step->call, name);
+        if (to < 0 || back < 0 || !fits(a->begin, type, a->step, rt_unit_input_type(a->step, to)) ||
+            !fits(a->step, rt_unit_output_type(a->step, back), a->step,
+                  rt_unit_input_type(a->step, to))) {
+            diag_error(w->diag, loc, E_recipe,
+                       "'%s' should take and give back '%s' as '%s' gives it", a->step->name, name,
+                       a->begin->name);
+            done = false;
             continue;
-        IrDtype dtype = rt_unit_output_type(a->begin, i)->dtype;
+        }
         a->carry[a->n_carry++] = (Leaf){.from = i,
                                         .to = to,
-                                        .back = rt_call_find_output(a->step->call, name),
-                                        .size = ir_dtype_size(dtype),
-                                        .real = ir_dtype_is_real(dtype)};
+                                        .back = back,
+                                        .size = ir_dtype_size(type->dtype),
+                                        .real = ir_dtype_is_real(type->dtype)};
     }
+    return done;
 }
 
 static bool check_most(RtScene *scene, const RtUnit *u, Loc loc, const char *what, int64_t value,
@@ -96,8 +120,7 @@ static bool bind_programs(RtActor *a, RtScene *scene, const RtActorDef *def) {
            done;
 
     a->in_s = rt_call_find_input(a->step->call, "s");
-    a->out_a = rt_call_find_output(a->step->call, "out");
-    a->out_a = a->out_a < 0 ? rt_call_find_output(a->step->call, "a") : a->out_a;
+    a->out_a = rt_call_find_output(a->step->call, "a");
     if (a->in_s >= 0)
         a->rows_dim = rt_unit_input_dim(a->step, a->in_s, 0);
     if (!a->rows_dim || a->out_a < 0) {
@@ -120,7 +143,7 @@ static bool bind_programs(RtActor *a, RtScene *scene, const RtActorDef *def) {
             a->family->obs_dim);
         done = false;
     }
-    bind_carry(a, arena);
+    done = bind_carry(a, scene->world, loc) && done;
     return check_most(scene, a->step, def->rows_loc, "episodes at once", def->rows,
                       a->rows_dim->max) &&
            done;
@@ -291,8 +314,7 @@ static bool step_rows(RtActor *a, RtScene *scene, int t, uint64_t key) {
     rt_unit_run(a->step, key, (uint64_t)t);
     rt_call_get(a->step->call, a->out_a, a->action, (int64_t)(n * da));
     for (int i = 0; i < a->n_carry; i++)
-        if (a->carry[i].back >= 0)
-            put_leaf(a, a->step, a->carry[i].back, &a->carry[i]);
+        put_leaf(a, a->step, a->carry[i].back, &a->carry[i]);
 
     // rows that have ended keep their length
     for (size_t i = 0; i < n; i++)

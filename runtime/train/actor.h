@@ -1,8 +1,8 @@
 // runtime/train/actor.h -- an actor in real episodes: `begin` once, `step` for every action.
 //
 // Rows are episodes of one task, run side by side on one EnvBatch. What `begin` gives is carried
-// from step to step: output `z` of begin is input `carry.z` of step, and where step gives `carry.z`
-// back, that is the next.
+// from step to step: output `z` of begin is input `carry.z` of the first step, and output `carry.z`
+// of each step is that input of the next. What it means is the actor's own matter.
 #ifndef RUNTIME_TRAIN_ACTOR_H
 #define RUNTIME_TRAIN_ACTOR_H
 
