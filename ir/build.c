@@ -106,6 +106,12 @@ IrNode *ir_stop_gradient(IrBuilder *b, IrNode *x) {
     return ir_finish(b, begin(b, IR_OP_stop_gradient, 1, &x));
 }
 
+IrNode *ir_sample(IrBuilder *b, IrNode *x, const char *site) {
+    IrNode *n = begin(b, IR_OP_sample, 1, &x);
+    n->attrs.name = site;
+    return ir_finish(b, n);
+}
+
 IrNode *ir_reshape(IrBuilder *b, IrNode *x, int rank, IrDim *const *dims) {
     IrType type = ir_type(x->types[0].dtype, rank, dims);
     return ir_finish(b, begin_as(b, IR_OP_reshape, 1, &x, type));

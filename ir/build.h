@@ -39,6 +39,8 @@ IrNode *ir_draw(IrBuilder *b, IrOp op, IrType type, const char *site, int n_loop
 IrNode *ir_cast(IrBuilder *b, IrNode *x, IrDtype dtype);
 IrNode *ir_select(IrBuilder *b, IrNode *c, IrNode *x, IrNode *y); // equal shapes
 IrNode *ir_stop_gradient(IrBuilder *b, IrNode *x);
+// `x`, the value of the draw `site`, made of draws of that site.
+IrNode *ir_sample(IrBuilder *b, IrNode *x, const char *site);
 IrNode *ir_reshape(IrBuilder *b, IrNode *x, int rank, IrDim *const *dims);
 IrNode *ir_transpose(IrBuilder *b, IrNode *x, const int *axes);
 // Input axis i becomes output axis axes[i] (increasing order not required).

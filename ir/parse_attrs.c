@@ -104,6 +104,7 @@ static const struct {
     {IR_OP_draw_uniform, "site", read_attr_name, 0},
     {IR_OP_draw_uniform, "loops", read_loops, OPTIONAL},
     {IR_OP_draw_uniform, "key_axes", read_key_axes, OPTIONAL},
+    {IR_OP_sample, "site", read_attr_name, 0},
     {IR_OP_transpose, "axes", read_axes, 0},
     {IR_OP_broadcast, "axes", read_axes, 0},
     {IR_OP_slice, "starts", read_starts, 0},

@@ -160,6 +160,9 @@ static void print_attrs(Buf *out, const IrNode *n) {
     case IR_OP_extent:
         print_dim(out, "dim", a->dim);
         break;
+    case IR_OP_sample:
+        print_name(out, "site", a->name);
+        break;
     case IR_OP_draw_normal:
     case IR_OP_draw_uniform:
         print_draw(out, a);

@@ -67,6 +67,22 @@ static IrNode *enter(Binder *b, IrNode *owner, IrNode *value, const char *site) 
     return p;
 }
 
+// Whether a value made of `draw` is what its site gives.
+static bool has_sample(const IrBlock *block, const IrNode *draw) {
+    for (int i = 0; i < block->n; i++) {
+        const IrNode *n = block->nodes[i];
+        if (n->op == IR_OP_sample && strcmp(n->attrs.name, draw->attrs.name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool gives_site(const IrBlock *block, const IrNode *n) {
+    if (n->op == IR_OP_draw_normal || n->op == IR_OP_draw_uniform)
+        return !has_sample(block, n);
+    return n->op == IR_OP_sample;
+}
+
 static void bind_block(Binder *b, IrBlock *block) {
     for (int i = 0; i < block->n; i++) {
         IrNode *n = block->nodes[i];
@@ -76,7 +92,7 @@ static void bind_block(Binder *b, IrBlock *block) {
             bind_block(b, n->body);
             b->depth--;
         }
-        if (n->op != IR_OP_draw_normal && n->op != IR_OP_draw_uniform)
+        if (!gives_site(block, n))
             continue;
         for (int k = 0; k < b->n; k++) {
             if (strcmp(b->sites[k], n->attrs.name) != 0)
@@ -85,7 +101,7 @@ static void bind_block(Binder *b, IrBlock *block) {
             for (int d = 0; d < b->depth; d++)
                 value = enter(b, b->owners[d], value, n->attrs.name);
 
-            // the draw becomes the value itself
+            // the draw becomes the value itself; what a sample was made of has no use left
             n->op = IR_OP_stop_gradient;
             n->in = arena_new(b->fn->arena, IrNode *);
             n->in[0] = value;

@@ -71,6 +71,7 @@ static void need_memory(Fuse *f, IrNode *n, bool dense) {
     case IR_OP_broadcast:
     case IR_OP_slice:
     case IR_OP_stop_gradient:
+    case IR_OP_sample:
         if (!info->in_memory)
             need_memory(f, n->in[0], dense);
         return;
@@ -183,6 +184,7 @@ static int own_weight(const IrNode *n) {
     case IR_OP_slice:
     case IR_OP_reshape:
     case IR_OP_stop_gradient:
+    case IR_OP_sample:
         return 0;
     case IR_OP_pad:
         return 2;

@@ -342,7 +342,9 @@ static int define_map(FuseBuild *b, IrNode *n, const FuseIndex *at, int guard) {
         return ir_scalar_select(b->k, in[0], in[1], in[2]);
     if (n->op == IR_OP_cast)
         return ir_scalar_cast(b->k, n->types[0].dtype, in[0]);
-    return n->op == IR_OP_stop_gradient ? in[0] : ir_scalar_map(b->k, n->op, in);
+    if (n->op == IR_OP_stop_gradient || n->op == IR_OP_sample)
+        return in[0];
+    return ir_scalar_map(b->k, n->op, in);
 }
 
 static int define_rows(FuseBuild *b, IrNode *n, const FuseIndex *at, int guard) {
@@ -400,7 +402,7 @@ int fuse_define(FuseBuild *b, IrNode *n, const FuseIndex *at, int guard) {
         return fuse_define_heavy(b, n);
     default:
         if (ir_op_info[n->op].kind != IR_KIND_MAP && n->op != IR_OP_select && n->op != IR_OP_cast &&
-            n->op != IR_OP_stop_gradient)
+            n->op != IR_OP_stop_gradient && n->op != IR_OP_sample)
             ir_bug(n, "fuse: no scalar form");
         return define_map(b, n, at, guard);
     }

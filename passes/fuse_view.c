@@ -161,6 +161,7 @@ static bool move_strides(IrDims *ds, const IrNode *n, IrDim *const *in, IrDim **
         return true;
     case IR_OP_slice:
     case IR_OP_stop_gradient:
+    case IR_OP_sample:
         for (int i = 0; i < rank; i++)
             out[i] = in[i];
         return true;

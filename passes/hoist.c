@@ -106,6 +106,7 @@ static int own_cost(const IrNode *n) {
     case IR_OP_slice:
     case IR_OP_get:
     case IR_OP_stop_gradient:
+    case IR_OP_sample:
         return 0;
     default:
         return ir_op_info[n->op].kind == IR_KIND_MAP || ir_op_info[n->op].kind == IR_KIND_MOVE

@@ -39,7 +39,7 @@ static void prefix_node(IrNode *n, IrBlock *in, void *data) {
         n->attrs.name = join(p->arena, p->text, n->attrs.name);
         for (int i = 0; i < n->attrs.n_loops; i++)
             n->attrs.loops[i] = join(p->arena, p->text, n->attrs.loops[i]);
-    } else if (n->op == IR_OP_scan || n->op == IR_OP_map) {
+    } else if (n->op == IR_OP_scan || n->op == IR_OP_map || n->op == IR_OP_sample) {
         n->attrs.name = join(p->arena, p->text, n->attrs.name);
     }
 }

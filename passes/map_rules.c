@@ -29,6 +29,10 @@ static IrNode *batch_stop_gradient(Batch *m, IrNode *n, BatchValue *in) {
     return ir_stop_gradient(&m->b, batch_node(m, in[0]));
 }
 
+static IrNode *batch_sample(Batch *m, IrNode *n, BatchValue *in) {
+    return ir_sample(&m->b, batch_node(m, in[0]), n->attrs.name);
+}
+
 static IrNode *batch_reshape(Batch *m, IrNode *n, BatchValue *in) {
     IrType t = batch_type(m, n, n->types[0]);
     return ir_reshape(&m->b, batch_node(m, in[0]), t.rank, t.dims);

@@ -199,6 +199,8 @@ static IrNode *simplify_node(IrBuilder *b, IrNode *n, void *data) {
         return y ? y : move_out(b, n);
     case IR_OP_stop_gradient:
         return *has_grad ? NULL : n->in[0];
+    case IR_OP_sample:
+        return n->in[0];
     case IR_OP_transpose:
         return pass_simplify_transpose(b, n);
     case IR_OP_broadcast:

@@ -85,7 +85,7 @@ static double distance_for(Loss *loss, IrOp op, int example) {
 
 // Operations whose gradient does not exist, and the one whose gradient is not the derivative.
 static bool has_no_gradient(IrOp op) {
-    return grad_rule[op] == grad_none || op == IR_OP_stop_gradient;
+    return grad_rule[op] == grad_none || op == IR_OP_stop_gradient || op == IR_OP_sample;
 }
 
 START_TEST(gradient_agrees_with_finite_differences) {

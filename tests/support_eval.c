@@ -211,7 +211,7 @@ static void eval_move(const Eval *e, const IrNode *n, EvalTensor *const *in, Eva
             y->x[i] = convert(in[0]->dtype, y->dtype, in[0]->x[i]);
         } else if (n->op == IR_OP_select) {
             y->x[i] = in[0]->x[i] != 0 ? in[1]->x[i] : in[2]->x[i];
-        } else if (n->op == IR_OP_stop_gradient || n->op == IR_OP_reshape) {
+        } else if (n->op == IR_OP_stop_gradient || n->op == IR_OP_sample || n->op == IR_OP_reshape) {
             y->x[i] = in[0]->x[i];
         } else if (n->op == IR_OP_transpose) {
             for (int k = 0; k < y->rank; k++)

@@ -118,6 +118,8 @@ IrNode *ops_build(IrBuilder *b, IrOp op, int example, IrNode *const *x) {
         return ir_select(b, x[0], x[1], x[2]);
     case IR_OP_stop_gradient:
         return ir_stop_gradient(b, x[0]);
+    case IR_OP_sample:
+        return ir_sample(b, x[0], "site");
     case IR_OP_reshape:
         return ir_reshape(b, x[0], 3, (IrDim *[]){n3, n1, n2});
     case IR_OP_transpose:

@@ -45,6 +45,17 @@ static Value *draw_shape(Cx *cx, const BuiltinCall *c, IrOp op) {
     return draw_of(cx, op, rank, dims, c->loc);
 }
 
+// `v`, made of the random numbers `u`, as the value of u's site: data gives v, not u.
+static Value *sample_of(Cx *cx, const Value *u, Value *v, Loc loc) {
+    if (u->kind != VALUE_TENSOR || v->kind != VALUE_TENSOR)
+        return v;
+    const IrNode *draw = frame_use(cx, u);
+    if (draw->op != IR_OP_draw_uniform) // stands for a size that is not known
+        return v;
+    IrBuilder b = frame_builder(cx, loc);
+    return frame_value(cx, ir_sample(&b, frame_use(cx, v), draw->attrs.name), NULL, loc);
+}
+
 Value *draw_normal(Cx *cx, const BuiltinCall *c) {
     return draw_shape(cx, c, IR_OP_draw_normal);
 }
@@ -72,7 +83,7 @@ Value *draw_bernoulli(Cx *cx, const BuiltinCall *c) {
         elab_note_value(cx, c->in[1]);
         return elab_poison(cx);
     }
-    return arith_cast(cx, hit, cx->e->w->real, NULL, c->loc);
+    return sample_of(cx, u, arith_cast(cx, hit, cx->e->w->real, NULL, c->loc), c->loc);
 }
 
 // floor(u n), and never n
@@ -90,7 +101,8 @@ Value *draw_randint(Cx *cx, const BuiltinCall *c) {
                    "the number of values is whole, and this is %s", elab_describe(cx, n));
         return elab_poison(cx);
     }
-    return arith_map(cx, IR_OP_min, (Value *[]){i, top}, c->row->name, NULL, c->loc);
+    i = arith_map(cx, IR_OP_min, (Value *[]){i, top}, c->row->name, NULL, c->loc);
+    return sample_of(cx, u, i, c->loc);
 }
 
 // The largest of logits - log(-log(u)) has the probabilities softmax(logits).
@@ -104,7 +116,8 @@ Value *draw_categorical(Cx *cx, const BuiltinCall *c) {
         elab_note_value(cx, logits);
         return elab_poison(cx);
     }
-    Value *v = draw_of(cx, IR_OP_draw_uniform, logits->type.rank, logits->type.dims, c->loc);
+    Value *u = draw_of(cx, IR_OP_draw_uniform, logits->type.rank, logits->type.dims, c->loc);
+    Value *v = u;
     for (int i = 0; i < 2; i++) {
         v = arith_map(cx, IR_OP_log, &v, c->row->name, NULL, c->loc);
         v = arith_unary(cx, "-", v, NULL, c->loc);
@@ -113,5 +126,6 @@ Value *draw_categorical(Cx *cx, const BuiltinCall *c) {
     if (v->kind == VALUE_POISON)
         return v;
     IrBuilder b = frame_builder(cx, c->loc);
-    return frame_value(cx, ir_argmax(&b, frame_use(cx, v)), NULL, c->loc);
+    Value *choice = frame_value(cx, ir_argmax(&b, frame_use(cx, v)), NULL, c->loc);
+    return sample_of(cx, u, choice, c->loc);
 }
