@@ -121,24 +121,40 @@ static double distance(const double *a, const double *b, int64_t n) {
 // ---- reference data -----------------------------------------------------------------------------
 
 static const struct {
-    const char *arguments;
+    const char *arguments, *gradient;
+    int arrays;
 } reference[] = {
-    {"models/gssm.yaml loss --data=tests/data/gssm.safetensors --set hidden=20"},
+    {"models/gssm.yaml loss --data=tests/data/gssm.safetensors --set hidden=20", "g.node.0.w ", 27},
+    {"models/mlsm_v0.yaml loss --data=tests/data/mlsm_v0.safetensors --set hidden=20",
+     "g.node.0.w ", 21},
+    {"models/mlsm_v1.yaml loss --data=tests/data/mlsm_v1.safetensors --set hidden=20",
+     "g.query.w ", 24},
+    {"models/m_dpilco.yaml error --data=tests/data/m_dpilco.safetensors --set hidden=20 "
+     "--set dropout=0.3 --rename=draw.mask:draw.mask.kept",
+     "g.net.0.w ", 9},
+    {"models/l2a.yaml windows --data=tests/data/l2a.safetensors --set hidden=20 "
+     "--set inner_rate=0.05 --rename=in.x_past:in.xc --rename=in.y_past:in.yc "
+     "--rename=in.x_next:in.x --rename=in.y_next:in.y",
+     "g.net.0.w ", 9},
     {"models/objectives/bptt.yaml loss --bind dynamics=gssm --bind policy=policies/rbf "
      "--bind task=tasks/cartpole_raw --set dynamics.hidden=20 --set policy.centres=10 "
-     "--data=tests/data/bptt.safetensors --rename=draw.task:draw.z --rename=draw.z:draw.path.y.z"},
+     "--data=tests/data/bptt.safetensors --rename=draw.task:draw.z --rename=draw.z:draw.path.y.z",
+     "g.policy.centre ", 5},
 };
+enum { N_REFERENCE = sizeof reference / sizeof *reference };
 
 // Values and gradients; the tolerance is that of --check: 1e-10, and 1e-4 for f32.
 START_TEST(reference_data_is_met) {
+    char equal[32];
     Cli cli;
 
     cli_open(&cli, "gssmc");
     cli_expect(&cli, EXIT_OK, "run %s --grad=loss --target=%s --dtype=%s --check",
                reference[_i / 4].arguments, _i & 1 ? "cpu" : "ref", _i & 2 ? "f32" : "f64");
     cli_expect_out(&cli, "out.loss ");
-    cli_expect_out(&cli, _i < 4 ? "g.node.0.w " : "g.policy.centre ");
-    cli_expect_out(&cli, _i < 4 ? "equal: 27 arrays" : "equal: 5 arrays");
+    cli_expect_out(&cli, reference[_i / 4].gradient);
+    snprintf(equal, sizeof equal, "equal: %d arrays", reference[_i / 4].arrays);
+    cli_expect_out(&cli, equal);
     cli_close(&cli);
 }
 END_TEST
@@ -606,7 +622,7 @@ static Suite *models_suite(void) {
 
     TCase *data = tcase_create("data");
     tcase_set_timeout(data, 300);
-    tcase_add_loop_test(data, reference_data_is_met, 0, 8);
+    tcase_add_loop_test(data, reference_data_is_met, 0, 4 * N_REFERENCE);
     tcase_add_loop_test(data, adam_meets_reference_data, 0, 4);
     suite_add_tcase(s, data);
 
