@@ -1047,6 +1047,44 @@ START_TEST(evaluations_become_a_row) {
 }
 END_TEST
 
+// Writes an evaluation of a run of 10 iterations whose recipe says 5 tasks of 4 episodes.
+static void write_test(const char *name, double iteration, double tasks, double score) {
+    RtEval e = {.row = sample_row("a", "e", 0, score), .latent = "own"};
+
+    e.row.iteration = iteration;
+    e.row.iterations = 10;
+    e.row.tasks = tasks;
+    e.row.recipe_tasks = 5;
+    e.row.episodes = e.row.recipe_episodes = 4;
+    ck_assert_msg(rt_eval_write(dir, name, &e, why, sizeof why), "%s", why);
+}
+
+static void check_test(double score, const char *note) {
+    RtTable t = {0};
+
+    ck_assert_msg(rt_table_read_run(&t, dir, why, sizeof why), "%s", why);
+    ck_assert_double_eq(t.rows[0].score, score);
+    if (note)
+        ck_assert_msg(strstr(buf_text(&t.notes), note) != NULL, "%s", buf_text(&t.notes));
+    else
+        ck_assert_uint_eq(t.notes.len, 0);
+    rt_table_free(&t);
+}
+
+// Names say nothing: a short test that was made later, or read later, does not hide a whole one.
+START_TEST(the_latest_and_largest_test_counts) {
+    write_test("z", 6, 1, 1);
+    check_test(1, "tested after 6 of 10 iterations");
+    check_test(1, "tested on 1 tasks x 4 episodes; its recipe says 5 x 4");
+    write_test("y", 6, 5, 2);
+    check_test(2, "tested after 6 of 10 iterations");
+    write_test("x", 10, 2, 3);
+    check_test(3, "tested on 2 tasks x 4 episodes");
+    write_test("w", 10, 5, 4);
+    check_test(4, NULL);
+}
+END_TEST
+
 static const struct {
     const char *text, *why;
 } bad_evals[] = {
@@ -1216,6 +1254,7 @@ static Suite *record_suite(void) {
     tcase_add_test(tables, csv_and_latex_hold_the_same_cells);
     tcase_add_test(tables, a_later_run_of_the_same_seed_counts);
     tcase_add_test(tables, evaluations_become_a_row);
+    tcase_add_test(tables, the_latest_and_largest_test_counts);
     tcase_add_loop_test(tables, a_bad_evaluation_is_refused_with_a_sentence, 0, N_BAD_EVALS);
     suite_add_tcase(s, tables);
 

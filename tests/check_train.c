@@ -413,13 +413,12 @@ static double scores[16], mses[16];
 
 static void test_run(const char *run, int threads, const char *setting, const double *params) {
     RtSession s;
-    int64_t iteration, episodes;
-    int code =
-        rt_session_open_test(&s, run, &setting, setting != NULL, threads, &iteration, &episodes);
+    RtTested of;
+    int code = rt_session_open_test(&s, run, &setting, setting != NULL, threads, &of);
 
     ck_assert_int_eq(code, EXIT_OK);
-    ck_assert_int_eq(iteration, 4);
-    ck_assert_int_eq(episodes, 8);
+    ck_assert_int_eq(of.iteration, 4);
+    ck_assert_int_eq(of.real_episodes, 8);
     ck_assert_int_eq(rt_session_test(&s, params, NULL, NULL, &tested), EXIT_OK);
     memcpy(scores, tested.scores, (size_t)tested.n * sizeof *scores);
     memcpy(mses, tested.mses, (size_t)tested.n * sizeof *mses);
@@ -473,10 +472,10 @@ START_TEST(adapting_at_test_leaves_the_state_as_it_was) {
         "test.adapt={tune: {update: objective.step, times: 3, contexts: {rows: 50, as: random}}}";
     RtSession s;
     RtTestResult first, again;
-    int64_t iteration, episodes;
+    RtTested of;
 
     test_run(run, 1, NULL, NULL);
-    ck_assert_int_eq(rt_session_open_test(&s, run, &adapt, 1, 1, &iteration, &episodes), EXIT_OK);
+    ck_assert_int_eq(rt_session_open_test(&s, run, &adapt, 1, 1, &of), EXIT_OK);
     ck_assert_int_eq(rt_session_test(&s, NULL, NULL, NULL, &first), EXIT_OK);
     double kept[2] = {first.scores[0], first.scores[1]};
     ck_assert(memcmp(kept, scores, sizeof kept) != 0);

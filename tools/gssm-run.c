@@ -314,15 +314,16 @@ static void show_task(void *data, int task, double score) {
 
 // Writes the result into the run folder.
 static int write_result(const TestOptions *o, RtSession *s, const RtTestResult *t,
-                        int64_t episodes) {
+                        const RtTested *tested) {
     const char *latent = s->recipe.test.latent;
-    RtEval e = {.row = rt_result_row(&s->recipe, t, o->dir, episodes),
+    RtEval e = {.row = rt_result_row(&s->recipe, t, o->dir, tested),
                 .latent = latent,
                 .task_scores = t->scores,
                 .task_mses = t->mses,
                 .n_tasks = t->n,
                 .by_hand = o->task != NULL};
-    const char *name = arena_printf(&s->arena, "%s_%s", o->task ? "task" : "test", latent);
+    const char *name = arena_printf(&s->arena, "%s_%s_%.0f_%.0fx%.0f", o->task ? "task" : "test",
+                                    latent, e.row.iteration, e.row.tasks, e.row.episodes);
 
     return rt_eval_write(o->dir, name, &e, s->why, sizeof s->why) ? EXIT_OK : EXIT_IO;
 }
@@ -333,7 +334,7 @@ static int test(const OptCommand *self, const TestOptions *o) {
     const char *settings[3];
     int n = 0;
     double params[ENV_TASK_MAX], start = rt_now();
-    int64_t episodes = 0, iteration = 0;
+    RtTested tested;
 
     if (o->tasks > 0)
         settings[n++] = arena_printf(&a, "test.tasks=%" PRId64, o->tasks);
@@ -341,8 +342,7 @@ static int test(const OptCommand *self, const TestOptions *o) {
         settings[n++] = arena_printf(&a, "test.act.episodes=%" PRId64, o->episodes);
     if (o->latent)
         settings[n++] = arena_printf(&a, "test.latent=%s", o->latent);
-    int code =
-        rt_session_open_test(&s, o->dir, settings, n, (int)o->threads, &iteration, &episodes);
+    int code = rt_session_open_test(&s, o->dir, settings, n, (int)o->threads, &tested);
     if (code == EXIT_OK && o->task &&
         !env_parse_task(s.recipe.family, o->task, params, s.why, sizeof s.why))
         code = EXIT_BAD_USAGE;
@@ -355,12 +355,12 @@ static int test(const OptCommand *self, const TestOptions *o) {
         if (code == EXIT_OK) {
             rt_put_test(&b, &s.recipe, &result, s.recipe.test.latent, rt_now() - start, o->json);
             put_out(&b);
-            code = write_result(o, &s, &result, episodes);
+            code = write_result(o, &s, &result, &tested);
         }
     }
-    if (code == EXIT_OK && iteration < s.recipe.iterations)
+    if (code == EXIT_OK && tested.iteration < s.recipe.iterations)
         fprintf(stderr, "note: training has done %" PRId64 " of %" PRId64 " iterations\n",
-                iteration, s.recipe.iterations);
+                tested.iteration, s.recipe.iterations);
     arena_free(&a);
     return finish(self, &s, code);
 }

@@ -27,6 +27,12 @@ static const struct {
     {"paper_mse", offsetof(RtRow, paper_mse)},
     {"real_episodes", offsetof(RtRow, real_episodes)},
     {"seconds", offsetof(RtRow, seconds)},
+    {"iteration", offsetof(RtRow, iteration)},
+    {"iterations", offsetof(RtRow, iterations)},
+    {"tasks", offsetof(RtRow, tasks)},
+    {"episodes", offsetof(RtRow, episodes)},
+    {"recipe_tasks", offsetof(RtRow, recipe_tasks)},
+    {"recipe_episodes", offsetof(RtRow, recipe_episodes)},
 };
 
 enum { N_NUMBERS = sizeof numbers / sizeof *numbers };
@@ -151,30 +157,66 @@ static bool read_eval(RtEval *e, Arena *a, const cJSON *object, const char *path
            read_text(object, path, "latent", &e->latent, why, why_size);
 }
 
-// What the files of a run say together.
+// What the files of a run say together: the evaluation that counts for each latent.
+typedef enum Latent { OWN, OTHER, ZERO, N_LATENTS } Latent;
+
+static const char *const latents[N_LATENTS] = {"own", "other", "zero"};
+
 typedef struct Merge {
-    RtRow row;
-    bool has_own;
-    double other, zero;
-    bool has_any;
+    RtRow rows[N_LATENTS];
+    bool has[N_LATENTS];
 } Merge;
 
-static bool merge(Merge *m, const RtEval *e, const char *path, char *why, size_t why_size) {
-    bool own = strcmp(e->latent, "own") == 0, other = strcmp(e->latent, "other") == 0;
+static double known(double x, double otherwise) {
+    return isnan(x) ? otherwise : x;
+}
 
-    if (!own && !other && strcmp(e->latent, "zero") != 0)
+// Whether `b`, whose file comes later, counts before `a`.
+static bool counts_before(const RtRow *b, const RtRow *a) {
+    double at_b = known(b->iteration, -1), at_a = known(a->iteration, -1);
+
+    if (at_b != at_a)
+        return at_b > at_a;
+    return known(b->tasks * b->episodes, 0) >= known(a->tasks * a->episodes, 0);
+}
+
+static bool merge(Merge *m, const RtEval *e, const char *path, char *why, size_t why_size) {
+    int k = 0;
+
+    while (k < N_LATENTS && strcmp(e->latent, latents[k]) != 0)
+        k++;
+    if (k == N_LATENTS)
         return refuse(path, "the latent is 'own', 'other' or 'zero', not", e->latent, why,
                       why_size);
-    if (own || (!m->has_own && !m->has_any))
-        m->row = e->row;
-    if (own)
-        m->has_own = true;
-    else if (other)
-        m->other = e->row.score;
-    else
-        m->zero = e->row.score;
-    m->has_any = true;
+    if (!m->has[k] || counts_before(&e->row, &m->rows[k]))
+        m->rows[k] = e->row;
+    m->has[k] = true;
     return true;
+}
+
+// The row of a run; without an evaluation of its own latent its score is unknown.
+static RtRow merged_row(const Merge *m) {
+    int first = m->has[OWN] ? OWN : m->has[OTHER] ? OTHER : ZERO;
+    RtRow row = m->rows[first];
+
+    if (!m->has[OWN])
+        row.score = row.score_sd_tasks = NAN;
+    row.score_other = m->has[OTHER] ? m->rows[OTHER].score : NAN;
+    row.score_zero = m->has[ZERO] ? m->rows[ZERO].score : NAN;
+    return row;
+}
+
+// Says where a test is not what the recipe asks for.
+static void note_test(Buf *notes, const char *run, const RtRow *r) {
+    if (r->iteration < r->iterations)
+        buf_printf(notes, "%s was tested after %.0f of %.0f iterations\n", run, r->iteration,
+                   r->iterations);
+    if (r->tasks != r->recipe_tasks || r->episodes != r->recipe_episodes) {
+        if (!isnan(r->tasks * r->episodes * r->recipe_tasks * r->recipe_episodes))
+            buf_printf(notes,
+                       "%s was tested on %.0f tasks x %.0f episodes; its recipe says %.0f x %.0f\n",
+                       run, r->tasks, r->episodes, r->recipe_tasks, r->recipe_episodes);
+    }
 }
 
 static int compare_names(const void *x, const void *y) {
@@ -203,7 +245,7 @@ static int list_files(Arena *a, const char *path, char ***names) {
 bool rt_table_read_run(RtTable *t, const char *run_dir, char *why, size_t why_size) {
     enum { MAX_FILE = 64 << 20 };
     Arena scratch = {0};
-    Merge m = {.row = rt_row(), .other = NAN, .zero = NAN};
+    Merge m = {0};
     char **names, *dir = arena_printf(&scratch, "%s/eval", run_dir);
     int n = list_files(&scratch, dir, &names);
     cJSON **objects = arena_array(&scratch, cJSON *, n > 0 ? n : 1);
@@ -225,17 +267,15 @@ bool rt_table_read_run(RtTable *t, const char *run_dir, char *why, size_t why_si
             done = merge(&m, &e, path, why, why_size);
         buf_free(&text);
     }
-    if (done && !m.has_any) {
+    if (done && !m.has[OWN] && !m.has[OTHER] && !m.has[ZERO]) {
         snprintf(why, why_size, "the run '%s' has no evaluation; make one with: gssm-run test %s",
                  run_dir, run_dir);
         done = false;
     }
     if (done) {
-        if (!m.has_own)
-            m.row.score = m.row.score_sd_tasks = NAN;
-        m.row.score_other = m.other;
-        m.row.score_zero = m.zero;
-        rt_table_add(t, &m.row);
+        RtRow row = merged_row(&m);
+        rt_table_add(t, &row);
+        note_test(&t->notes, run_dir, &row);
     }
     for (int i = 0; i < n; i++)
         cJSON_Delete(objects[i]);

@@ -24,6 +24,12 @@ RtRow rt_row(void) {
         .real_episodes = NAN,
         .seconds = NAN,
         .kl = NAN,
+        .iteration = NAN,
+        .iterations = NAN,
+        .tasks = NAN,
+        .episodes = NAN,
+        .recipe_tasks = NAN,
+        .recipe_episodes = NAN,
         .score_other = NAN,
         .score_zero = NAN,
     };

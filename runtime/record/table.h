@@ -10,11 +10,15 @@
 //    "paper_score": -0.5957, "paper_mse": 0.0291,  the paper's figures for this cell
 //    "real_episodes": 200,       used to train
 //    "seconds": 1234.5,          of training; the one value that differs between equal runs
+//    "iteration": 100, "iterations": 100,          of training when it was tested, and in all
+//    "tasks": 50, "episodes": 50,                  tested, and episodes of each
+//    "recipe_tasks": 50, "recipe_episodes": 50,    the same as the run's recipe has them
 //    "departs": ["…", …],        where the recipe leaves the paper
 //    "task_scores": [...], "task_mses": [...]}     a value for each task
 //
-// What is unknown is left out or null. Files are read in order of their names; a later one replaces
-// an earlier one of the same latent. One with "table": false (a task chosen by hand) is not read.
+// What is unknown is left out or null. Of several with the same latent that of the highest
+// iteration counts, of these the one with most episodes, of these the last by name. One with
+// "table": false (a task chosen by hand) is not read.
 #ifndef RUNTIME_RECORD_TABLE_H
 #define RUNTIME_RECORD_TABLE_H
 
@@ -32,8 +36,11 @@ typedef struct RtRow {
     double mse, mse_sd;
     double paper_score, paper_mse;
     double real_episodes, seconds;
-    double kl;                      // of the model, raw units
-    double score_other, score_zero; // with another task's latent, and with zeros
+    double kl;                            // of the model, raw units
+    double iteration, iterations;         // of training: done when it was tested, and in all
+    double tasks, episodes;               // of the test: tasks, and episodes of each
+    double recipe_tasks, recipe_episodes; // the same as the recipe has them
+    double score_other, score_zero;       // with another task's latent, and with zeros
     const char *const *departs;
     int n_departs;
 } RtRow;

@@ -56,21 +56,31 @@ int rt_session_open_run(RtSession *s, const char *dir, int threads) {
     return code;
 }
 
+static int64_t episodes_of_test(const RtRecipe *r) {
+    return ((const RtCollect *)r->test.act->def)->episodes;
+}
+
 int rt_session_open_test(RtSession *s, const char *dir, const char *const *settings, int n,
-                         int threads, int64_t *iteration, int64_t *episodes) {
+                         int threads, RtTested *tested) {
     RtRecipeDef def;
 
     *s = (RtSession){.why = ""};
     int code = look_at_run(s, dir, &def);
     if (code != EXIT_OK)
         return code;
+    code = rt_recipe_open(&s->recipe, &def);
+    if (code != EXIT_OK)
+        return code;
+    *tested = (RtTested){.tasks = s->recipe.test.tasks, .episodes = episodes_of_test(&s->recipe)};
+    rt_recipe_free(&s->recipe);
     def.settings = settings;
     def.n_settings = n;
     code = rt_recipe_open(&s->recipe, &def);
     if (code == EXIT_OK)
         code = open_world(s, threads, false);
     if (code == EXIT_OK)
-        code = rt_load_state(s->world.state, dir, episodes, iteration, s->why, sizeof s->why);
+        code = rt_load_state(s->world.state, dir, &tested->real_episodes, &tested->iteration,
+                             s->why, sizeof s->why);
     return code;
 }
 
@@ -78,11 +88,11 @@ int rt_session_test(RtSession *s, const double *params,
                     void (*show)(void *data, int task, double score), void *data,
                     RtTestResult *result) {
     const RtTest *test = &s->recipe.test;
-    const RtCollect *act = test->act->def;
+    int64_t episodes = episodes_of_test(&s->recipe);
     RtScene scene = {
         .recipe = &s->recipe, .world = &s->world, .why = s->why, .why_size = sizeof s->why};
     RtTestDef def = {.tasks = params ? 1 : test->tasks,
-                     .episodes = act->episodes,
+                     .episodes = episodes,
                      .latent = test->latent,
                      .key = (uint64_t)test->seed,
                      .params = params,
@@ -90,7 +100,7 @@ int rt_session_test(RtSession *s, const double *params,
                      .data = data};
 
     if (!s->tester)
-        s->tester = rt_tester_new(&scene, act->episodes);
+        s->tester = rt_tester_new(&scene, episodes);
     if (!s->tester)
         return rt_recipe_code(&s->recipe);
     return rt_tester_run(s->tester, &scene, &def, result);
@@ -105,7 +115,8 @@ void rt_session_close(RtSession *s) {
     *s = (RtSession){.why = ""};
 }
 
-RtRow rt_result_row(const RtRecipe *r, const RtTestResult *t, const char *dir, int64_t episodes) {
+RtRow rt_result_row(const RtRecipe *r, const RtTestResult *t, const char *dir,
+                    const RtTested *tested) {
     RtRow row = rt_row();
 
     row.system = r->system;
@@ -119,7 +130,13 @@ RtRow rt_result_row(const RtRecipe *r, const RtTestResult *t, const char *dir, i
     row.kl = t->kl;
     row.paper_score = r->paper_score;
     row.paper_mse = r->paper_mse;
-    row.real_episodes = (double)episodes;
+    row.iteration = (double)tested->iteration;
+    row.iterations = (double)r->iterations;
+    row.tasks = t->n;
+    row.episodes = (double)episodes_of_test(r);
+    row.recipe_tasks = (double)tested->tasks;
+    row.recipe_episodes = (double)tested->episodes;
+    row.real_episodes = (double)tested->real_episodes;
     row.seconds = rt_training_seconds(dir);
     row.departs = r->departs;
     row.n_departs = r->n_departs;

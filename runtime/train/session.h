@@ -9,6 +9,13 @@
 #include "runtime/train/driver.h"
 #include "runtime/train/meta_test.h"
 
+// What a test is of.
+typedef struct RtTested {
+    int64_t iteration;       // of training that are done
+    int64_t real_episodes;   // that they took
+    int64_t tasks, episodes; // of a test as the run's recipe has it, whatever the settings say
+} RtTested;
+
 typedef struct RtSession {
     Arena arena;
     RtRecipe recipe;
@@ -28,10 +35,9 @@ int rt_session_open(RtSession *s, const RtRecipeDef *def, int threads);
 int rt_session_open_run(RtSession *s, const char *dir, int threads);
 
 // The run at `dir` with the parameters of its newest good checkpoint, ready to be tested.
-// `settings` are KEY=VALUE. `iteration` gets how many iterations are done, `episodes` how many real
-// episodes they took.
+// `settings` are KEY=VALUE.
 int rt_session_open_test(RtSession *s, const char *dir, const char *const *settings, int n,
-                         int threads, int64_t *iteration, int64_t *episodes);
+                         int threads, RtTested *tested);
 
 // Tests: the tasks of the recipe, or the one of `params`. `show` is called after each task, and may
 // be NULL. The result is valid until the next test.
@@ -43,6 +49,6 @@ void rt_session_close(RtSession *s);
 
 // The row of a result, as tables have it. Its texts belong to the recipe.
 RtRow rt_result_row(const RtRecipe *r, const RtTestResult *result, const char *dir,
-                    int64_t episodes);
+                    const RtTested *tested);
 
 #endif
