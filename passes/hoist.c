@@ -115,23 +115,32 @@ static int own_cost(const IrNode *n) {
     }
 }
 
-// Cost of computing invariant `n` for one element, at most DEAR.
+// Cost of computing invariant `n` for one element, at most DEAR, from what has moved already.
 static int cost_of(const Hoist *h, const IrNode *n) {
-    if (n->op == IR_OP_input || ir_node_map_get(&h->moved, n))
-        return 0;
     int cost = own_cost(n);
-    for (int i = 0; i < n->n_in && cost < DEAR; i++)
-        cost += cost_of(h, n->in[i]);
+    for (int i = 0; i < n->n_in && cost < DEAR; i++) {
+        const IrNode *x = n->in[i];
+        if (x->op != IR_OP_input && !ir_node_map_get(&h->moved, x))
+            cost += cost_of(h, x);
+    }
     return cost < DEAR ? cost : DEAR;
 }
 
+// Whether the loop has a parameter for `n`, which moved.
+static bool has_param(const Hoist *h, const IrNode *n) {
+    const IrNode *to = ir_node_map_get(&h->moved, n);
+    return to && ir_node_map_get(&h->captured, to);
+}
+
 static bool is_move(const IrNode *n) {
-    return own_cost(n) == 0 && n->op != IR_OP_get;
+    return own_cost(n) == 0;
 }
 
 // A small value with some work in it, or a large one with much. A broadcast is computed from what
-// it repeats, in the loop.
+// it repeats, in the loop. A loop moves with all of its results.
 static bool is_worth_moving(const Hoist *h, const IrNode *n) {
+    if (n->op == IR_OP_get || has_param(h, n))
+        return true;
     if (n->n_types != 1 || is_move(n))
         return false;
     bool small = true;
@@ -168,10 +177,12 @@ static IrNode *move_out(Hoist *h, IrNode *n) {
     for (int i = 0; i < n->n_in; i++)
         in[i] = move_out(h, n->in[i]);
 
-    // appended, then carried in front of the loop
+    // appended, then carried in front of the loop; what stays for now keeps its body
     IrBuilder b = {.fn = h->f, .block = h->outer};
     int before = h->outer->n;
-    to = ir_copy(&b, n, in);
+    IrNode own = *n;
+    own.body = n->body ? ir_clone_block(h->f, n->body) : NULL;
+    to = ir_copy(&b, &own, in);
     int n_new = h->outer->n - before;
     for (int k = 0; k < n_new; k++) {
         IrNode *made = h->outer->nodes[before + k];
@@ -200,7 +211,7 @@ static IrNode *param_for(Hoist *h, IrNode *n) {
 // `n`, with its own operands looked at.
 static IrNode *instead_of(Hoist *h, IrNode *n, PassSet *seen) {
     if (n->op == IR_OP_input || !pass_set_has(&h->invariant, n))
-        return n;
+        return n; // changes, or is a parameter already
     if (is_worth_moving(h, n))
         return param_for(h, n);
     if (!pass_set_add(seen, n) || n->body)
