@@ -4,12 +4,12 @@
 // body is walked backwards from its first result: each node asks its rule (grad_rules.c) for the
 // gradients of its operands, as new nodes behind the old ones; gradients that meet are added. Only
 // nodes that depend on an operand of `wrt` get one, and no gradient stands for zero, so that only
-// paths from `wrt` to the result are followed. The result is an ordinary graph: gradients nest,
-// and the innermost is eliminated first. Maps within a body are eliminated before it.
+// paths from `wrt` to the result are followed. The result is an ordinary graph: gradients nest.
+// The pass eliminates those that hold no other and no map; what that made is tidied, and hoisted
+// out of its loops, before the next is eliminated (pipeline.c).
 #include "passes/grad.h"
 
 #include "ir/base/errors.h"
-#include "passes/map.h"
 
 IrBuilder grad_builder(const GradBlock *g, const IrNode *n) {
     return (IrBuilder){.fn = g->fn, .block = g->block, .loc = n->loc, .path = n->path};
@@ -97,7 +97,6 @@ typedef struct Eliminator {
 static void expand_grad(void *data, IrNode *n, IrBlock *b, IrNode **out) {
     const Eliminator *e = data;
     IrBlock *body = n->body;
-    batch_eliminate(e->cx, e->fn, body);
     pass_prune(e->cx, body);
 
     // what depends on the operands in question

@@ -5,7 +5,8 @@
 // that (batch_rules.c). Everything else stays as it is, so that a product with a shared operand
 // becomes one product over all rows, and a draw that does not list the map is made once. A draw
 // that lists it has the map's index as an operand; the loop becomes an axis of the draw instead.
-// Results that do not depend on the index are repeated at the end.
+// Results that do not depend on the index are repeated at the end. The pass eliminates the maps
+// that hold no other and no gradient.
 #include "passes/map.h"
 
 BatchValue batch_value(const Batch *m, const IrNode *n) {
@@ -213,13 +214,9 @@ static void expand_map(void *data, IrNode *n, IrBlock *b, IrNode **out) {
         out[i] = batch_batched(&m, batch_value(&m, body->results[i]));
 }
 
-bool batch_eliminate(PassCtx *cx, IrFunction *f, IrBlock *b) {
-    Eliminator e = {.cx = cx, .fn = f};
-    return pass_expand(cx, f, b, IR_OP_map, expand_map, &e);
-}
-
 bool pass_map(PassCtx *cx, IrFunction *f) {
-    bool changed = batch_eliminate(cx, f, f->body);
+    Eliminator e = {.cx = cx, .fn = f};
+    bool changed = pass_expand(cx, f, f->body, IR_OP_map, expand_map, &e);
     ir_renumber(f);
     return changed;
 }

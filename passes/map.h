@@ -47,7 +47,4 @@ IrType batch_type(const Batch *m, const IrNode *n, IrType t);
 // Replaces a scan of which some operand is batched, and sets the values of its results.
 void batch_loop(Batch *m, IrNode *n);
 
-// Eliminates all maps in `b`, innermost first. Says whether there was one.
-bool batch_eliminate(PassCtx *cx, IrFunction *f, IrBlock *b);
-
 #endif

@@ -125,9 +125,10 @@ static void verify(const Run *r, PassId id) {
     buf_free(&why);
 }
 
-// False when the pass reported an error.
-static bool run_one(Run *r, PassId id) {
+// False when the pass reported an error; `changed` says whether it did something.
+static bool run_one(Run *r, PassId id, bool *changed) {
     const PassOptions *o = r->options;
+    *changed = false;
     r->position++;
     if (!is_needed(id)) {
         if (o->disabled[id] || (o->bisect_limit > 0 && r->n_optional >= o->bisect_limit))
@@ -148,6 +149,7 @@ static bool run_one(Run *r, PassId id) {
     }
     stat.seconds = now() - start;
     stat.nodes_after = count_nodes(r);
+    *changed = stat.changed;
     arena_reset(&r->scratch);
 
     if (r->report)
@@ -171,13 +173,20 @@ static bool run_rows(Run *r) {
         n = pass_default_pipeline_length;
     }
 
-    bool good = true;
-    for (int i = 0; i < n && good; i++) {
-        if ((pass_info[pipeline[i]].lower != NULL) == (r->s != NULL))
-            good = run_one(r, pipeline[i]);
-        else if (r->s)
-            r->position++; // so that the files of one program are numbered through
+    // files of one program are numbered through
+    r->position = r->report ? r->report->n_runs : 0;
+    bool good = true, changed;
+    for (int i = 0, start = 0; i < n && good; i++) {
+        if ((pass_info[pipeline[i]].lower != NULL) != (r->s != NULL))
+            continue;
+        good = run_one(r, pipeline[i], &changed);
+        if (pipeline[i] == PASS_inline)
+            start = i + 1;
+        else if (changed && (pipeline[i] == PASS_grad || pipeline[i] == PASS_map))
+            i = start - 1; // innermost first: what is around comes after what tidies
     }
+    if (r->report)
+        r->report->n_runs = r->position;
     arena_free(&r->scratch);
     return good;
 }

@@ -71,9 +71,13 @@ typedef struct PassStat {
 typedef struct PassReport {
     PassStat *stats; // owned by the arena given to pass_run_pipeline
     int n, cap;
+    int n_runs; // executions so far, with those that were left out: the numbers of dumped files
 } PassReport;
 
-// The default pipeline: a readable list in passes/pipeline.c, PASS rows first, then LOWER rows.
+// The default pipeline: a readable list in passes/pipeline.c, PASS rows first, then LOWER rows. In
+// any pipeline, `grad` or `map` that eliminated something sends the runner back to behind the last
+// `inline` before it (or to the start): so each elimination is preceded by what tidies, and follows
+// those within it.
 extern const PassId pass_default_pipeline[];
 extern const int pass_default_pipeline_length;
 

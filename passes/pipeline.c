@@ -5,15 +5,16 @@
 
 // From the graph that was written to kernels, a tree and an arena.
 const PassId pass_default_pipeline[] = {
-    // one graph without calls, tidied
-    PASS_inline, PASS_simplify, PASS_fold, PASS_cse, PASS_dce,
+    // one graph without calls
+    PASS_inline,
 
-    // gradients and maps become ordinary nodes, innermost first
-    PASS_grad, PASS_map,
-
-    // what that wrote, tidied; what does not change leaves the loops
+    // tidied; what does not change leaves the loops
     PASS_simplify, PASS_fold, PASS_cse, PASS_dce,
     PASS_hoist, PASS_simplify, PASS_cse, PASS_dce,
+
+    // the innermost gradients, or maps, become ordinary nodes; then again from behind `inline`,
+    // until there are none
+    PASS_grad, PASS_map,
 
     // kernels, threads, memory
     PASS_fuse, PASS_schedule, PASS_place,

@@ -19,6 +19,16 @@ static IrNode *now(const IrNodeMap *map, IrNode *n) {
     return to ? to : n;
 }
 
+// Whether a gradient or a map stands somewhere in `b`.
+static bool has_eliminable(const IrBlock *b) {
+    for (int i = 0; i < b->n; i++) {
+        const IrNode *n = b->nodes[i];
+        if (n->op == IR_OP_grad || n->op == IR_OP_map || (n->body && has_eliminable(n->body)))
+            return true;
+    }
+    return false;
+}
+
 bool pass_expand(PassCtx *cx, IrFunction *f, IrBlock *b, IrOp op, PassExpand *expand, void *data) {
     IrNodeMap became = {.arena = cx->scratch};  // of a `get`: the result
     IrNodeMap results = {.arena = cx->scratch}; // of an expanded node: its array of results
@@ -37,9 +47,10 @@ bool pass_expand(PassCtx *cx, IrFunction *f, IrBlock *b, IrOp op, PassExpand *ex
 
         for (int k = 0; k < n->n_in; k++)
             n->in[k] = now(&became, n->in[k]);
+        bool is_next = n->op == op && !(n->body && has_eliminable(n->body));
         if (n->body)
             changed |= pass_expand(cx, f, n->body, op, expand, data);
-        if (n->op != op) {
+        if (!is_next) {
             ir_block_append(f, b, n);
             continue;
         }

@@ -25,7 +25,8 @@ bool pass_set_add(PassSet *s, IrNode *n);
 typedef void PassExpand(void *data, IrNode *n, IrBlock *b, IrNode **out);
 
 // Rebuilds `b` and all bodies in it, innermost first: each node of op `op` is given to `expand`, in
-// order, and its `get`s become what that gave. Says whether there was one.
+// order, and its `get`s become what that gave. Says whether there was one. A gradient or map with
+// another in its body is left for the next time, when what its body becomes has been tidied.
 bool pass_expand(PassCtx *cx, IrFunction *f, IrBlock *b, IrOp op, PassExpand *expand, void *data);
 
 // Moves the nodes of `body` to the end of `b`, with args[i] for parameter i, and fills `out` with

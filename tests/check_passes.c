@@ -79,6 +79,47 @@ START_TEST(report_counts_nodes) {
 }
 END_TEST
 
+// Before each of them dce runs: on what stands in the inner body, and on what that became.
+START_TEST(eliminations_go_from_the_inside_out) {
+    IrFunction *f = parse("func @f(%x: f64[3] in \"x\") {"
+                          "  %g = grad %x wrt=[0] : (f64[], f64[3]) {"
+                          "  ^(%a: f64[3]):"
+                          "    %m = map %a captured=0 over=1 steps=3 name=\"m\" : (f64[3]) {"
+                          "    ^(%b: f64[], %i: i32[]):"
+                          "      %s = grad %b wrt=[0] : (f64[], f64[]) {"
+                          "      ^(%c: f64[]):"
+                          "        %t = sin %c : f64[]"
+                          "        %unused = cos %c : f64[]"
+                          "        yield %t"
+                          "      }"
+                          "      %d = get %s index=1 : f64[]"
+                          "      yield %d"
+                          "    }"
+                          "    %y = get %m index=0 : f64[3]"
+                          "    %l = sum %y axes=[0] : f64[]"
+                          "    yield %l"
+                          "  }"
+                          "  %d = get %g index=1 : f64[3]"
+                          "  return %d g \"x\""
+                          "}");
+    static const PassId rows[] = {PASS_inline, PASS_dce, PASS_grad, PASS_map};
+    static const PassId runs[] = {PASS_inline, PASS_dce, PASS_grad, PASS_dce, PASS_grad, PASS_map,
+                                  PASS_dce,    PASS_grad, PASS_dce, PASS_grad, PASS_map};
+    PassOptions o = {.pipeline = rows, .n_pipeline = sizeof rows / sizeof *rows};
+    PassReport report = {0};
+    IrFunction *before = ir_clone_function(&arena, f);
+    ck_assert(pass_run_pipeline(f, &o, &diag, &arena, &report));
+
+    int n = sizeof runs / sizeof *runs;
+    ck_assert_int_eq(report.n, n);
+    for (int i = 0; i < n; i++)
+        ck_assert_str_eq(pass_info[report.stats[i].pass].name, pass_info[runs[i]].name);
+    ck_assert_int_eq(graph_count(f, IR_OP_grad), 0);
+    ck_assert_int_eq(graph_count(f, IR_OP_map), 0);
+    ck_assert_double_lt(graph_distance(before, f, 3, 1), 1e-6);
+}
+END_TEST
+
 START_TEST(disabled_pass_does_not_run) {
     IrFunction *f = parse(twice);
     PassOptions o = {0};
@@ -173,6 +214,7 @@ int main(void) {
     tcase_add_test(runner, unknown_name_finds_nothing);
     tcase_add_test(runner, default_pipeline_has_graph_passes_first);
     tcase_add_test(runner, report_counts_nodes);
+    tcase_add_test(runner, eliminations_go_from_the_inside_out);
     tcase_add_test(runner, disabled_pass_does_not_run);
     tcase_add_test(runner, bisection_stops_after_so_many_executions);
     tcase_add_test(runner, print_after_shows_changes_alone);

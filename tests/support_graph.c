@@ -39,7 +39,7 @@ IrFunction *graph_after(Arena *a, const IrFunction *f, PassFn *const *passes) {
         Arena scratch = {0};
         Diag d = {0};
         PassCtx cx = {.scratch = &scratch, .diag = &d};
-        passes[i](&cx, g);
+        bool changed = passes[i](&cx, g);
         if (d.n_errors) {
             diag_print(&d, stderr, false);
             ck_abort_msg("a pass reported an error");
@@ -47,6 +47,8 @@ IrFunction *graph_after(Arena *a, const IrFunction *f, PassFn *const *passes) {
         verify(g);
         diag_free(&d);
         arena_free(&scratch);
+        if (changed && (passes[i] == pass_grad || passes[i] == pass_map))
+            i = -1; // as the runner: the innermost first, what is around comes later
     }
     return g;
 }

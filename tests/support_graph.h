@@ -12,7 +12,8 @@
 IrModule *graph_parse(Arena *a, Diag *d, const char *text);
 IrFunction *graph_entry(const IrModule *m);
 
-// A copy of `f` after the passes, each followed by the verifier. NULL ends the list.
+// A copy of `f` after the passes, each followed by the verifier. NULL ends the list. A gradient or map
+// that was eliminated starts the list again, as in the pipeline.
 IrFunction *graph_after(Arena *a, const IrFunction *f, PassFn *const *passes);
 
 // Greatest distance between any output of `f` and of `g`, for random inputs. Dim i of the program
