@@ -6,6 +6,7 @@
 
 #include <check.h>
 
+#include "envs/env_random.h"
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
 
@@ -23,6 +24,7 @@ typedef struct Actor {
     RtProgram *begin_program, *step_program; // NULL for a begin that gives nothing
     RtCall *begin, *step;
     RtPool *pool;
+    const char *draw; // site whose values come with each step, or NULL
 } Actor;
 
 static void give_up(Actor *a, const char *what) {
@@ -34,7 +36,9 @@ static RtProgram *build(Actor *a, Backend *backend, const char *name) {
     LangRequest request = {.instance = "actor", .name = name};
     RtProgramDef def = {.backend = backend,
                         .passes.verify_each = true,
-                        .options = {.cache_dir = cache, .compile_threads = 2}};
+                        .options = {.cache_dir = cache, .compile_threads = 2},
+                        .draws = &a->draw,
+                        .n_draws = a->draw && strcmp(name, "step") == 0};
     IrModule *m = lang_elaborate(a->world, &a->diag, &request);
 
     if (!m)
@@ -45,15 +49,16 @@ static RtProgram *build(Actor *a, Backend *backend, const char *name) {
     RtProgram *p = rt_program_from(&a->arena, f, &a->diag, &def, a->why, sizeof a->why);
     if (!p)
         give_up(a, name);
+    ck_assert_msg(def.n_draws == 0 || p->draws_found[0], "no draw '%s'", a->draw);
     return p;
 }
 
 // `binds` and `sets` end with a zeroed pair.
 static void open_actor(Actor *a, const LangPair *binds, const LangPair *sets, IrDtype real,
-                       Backend *backend, int threads) {
+                       Backend *backend, int threads, const char *draw) {
     LangOptions o = {.real = real, .binds = binds, .sets = sets};
 
-    *a = (Actor){0};
+    *a = (Actor){.draw = draw};
     while (binds[o.n_binds].name)
         o.n_binds++;
     while (sets && sets[o.n_sets].name)
@@ -134,7 +139,7 @@ START_TEST(random_actions_are_held_for_random_times) {
     int count[5] = {0}, n = 0;
     Actor a;
 
-    open_actor(&a, random_world, held, IR_F32, targets[_i], 1);
+    open_actor(&a, random_world, held, IR_F32, targets[_i], 1, NULL);
     begin(&a, ROWS, 3);
     for (int t = 0; t < STEPS; t++)
         step(&a, s, action[t], 3, (uint64_t)t);
@@ -161,7 +166,7 @@ START_TEST(an_action_that_is_not_held_is_new_at_every_step) {
     double s[ROWS * 4] = {0}, last[ROWS] = {0}, action[ROWS];
     Actor a;
 
-    open_actor(&a, random_world, NULL, IR_F32, targets[_i], 1);
+    open_actor(&a, random_world, NULL, IR_F32, targets[_i], 1, NULL);
     ck_assert_ptr_null(a.begin);
     begin(&a, ROWS, 3);
     for (int t = 0; t < 20; t++) {
@@ -175,6 +180,199 @@ START_TEST(an_action_that_is_not_held_is_new_at_every_step) {
 }
 END_TEST
 
+// ---- random shooting ----------------------------------------------------------------------------
+
+// The two tasks of tests/models on a line, with a gain of 1.
+static const struct {
+    LangPair binds[4];
+    const char *draw; // of the sequences
+    int width;        // of an action
+} toys[] = {
+    {{{"actor", "planners/random_shooting"},
+      {"dynamics", "tests/models/line_dynamics"},
+      {"task", "tests/models/line_task"}},
+     "act.sequences",
+     1},
+    {{{"actor", "planners/random_shooting"},
+      {"dynamics", "tests/models/line_dynamics"},
+      {"task", "tests/models/steps_task"}},
+     "act.sequences.i",
+     3},
+};
+static const LangPair short_plans[] = {
+    {.name = "actor.candidates", .value = "40"}, {.name = "actor.horizon", .value = "4"}, {0}};
+
+enum { CANDIDATES = 40, HORIZON = 4, MOST_ROWS = 64 };
+
+// What the draw `u` means: a move, which for steps is -1, 0 or 1.
+static double move_of(int toy, double u) {
+    return toy == 0 ? 4 * u - 2 : u - 1;
+}
+
+// The sum of rewards of candidate `c` of the sequences drawn as `u` (HORIZON, CANDIDATES).
+static double return_of(int toy, double s, const double *u, int c, double gain) {
+    double total = 0;
+
+    for (int t = 0; t < HORIZON; t++) {
+        double a = move_of(toy, u[t * CANDIDATES + c]);
+        s += gain * a;
+        if (toy == 0)
+            total += -(s - 1) * (s - 1) - 0.1 * a * a;
+        else
+            total += (s > 1.5) - 1 - (a == 0 ? 0.01 : 0);
+        if (s > (toy == 0 ? 3 : 1.5))
+            break;
+    }
+    return total;
+}
+
+// The move that the best of the sequences begins with.
+static double best_move(int toy, double s, const double *u, double gain) {
+    int best = 0;
+
+    for (int c = 1; c < CANDIDATES; c++)
+        if (return_of(toy, s, u, c, gain) > return_of(toy, s, u, best, gain))
+            best = c;
+    return move_of(toy, u[best]);
+}
+
+// Puts values drawn for `rows` episodes into the step, and gives them.
+static double *put_draws(Actor *a, int toy, int rows, uint64_t seed) {
+    int in = rt_call_find_input(a->step, arena_printf(&a->arena, "%s", a->draw));
+    int n = rows * HORIZON * CANDIDATES;
+    double *u = arena_array(&a->arena, double, n + 1);
+
+    ck_assert_int_ge(in, 0);
+    ck_assert_int_eq(rt_call_input_count(a->step, in), n);
+    for (int i = 0; i < n; i++) {
+        u[i] = env_random_uniform(seed, (uint64_t)i);
+        if (toy == 1)
+            u[i] = floor(3 * u[i]);
+        rt_call_put_at(a->step, in, i, u[i]);
+    }
+    return u;
+}
+
+static double made_move(int toy, const double *action) {
+    return toy == 0 ? action[0] : action[2] - action[0];
+}
+
+static const int some_rows[] = {0, 1, 2, MOST_ROWS};
+
+// On given draws, for both tasks, no row, one, two and as many as there can be.
+START_TEST(random_shooting_takes_the_best_of_its_draws) {
+    int toy = _i & 1, rows = some_rows[_i >> 2];
+    double s[MOST_ROWS], action[MOST_ROWS * 3];
+    Actor a;
+
+    open_actor(&a, toys[toy].binds, short_plans, IR_F64, targets[_i >> 1 & 1], 1, toys[toy].draw);
+    begin(&a, rows, 3);
+    for (uint64_t t = 0; t < 3; t++) {
+        double *u = put_draws(&a, toy, rows, 10 + t);
+        for (int i = 0; i < rows; i++)
+            s[i] = 4 * env_random_uniform(20 + t, (uint64_t)i) - 1; // some near the end
+        step(&a, s, action, 3, t);
+        for (int i = 0; i < rows; i++)
+            ck_assert_double_eq_tol(made_move(toy, action + i * toys[toy].width),
+                                    best_move(toy, s[i], u + i * HORIZON * CANDIDATES, 1), 1e-12);
+    }
+    close_actor(&a);
+}
+END_TEST
+
+static const LangPair adapting[] = {{.name = "actor.candidates", .value = "40"},
+                                    {.name = "actor.horizon", .value = "4"},
+                                    {.name = "actor.window", .value = "3"},
+                                    {0}};
+
+// Points move by gains that differ from row to row, and from what is believed at first. From three
+// transitions on each row is planned for with its own.
+START_TEST(the_last_transitions_of_each_episode_adapt_its_belief) {
+    enum { N = 2, LENGTH = 9 };
+    static const double gain[N] = {-1, 2};
+    double s[N] = {0, 0.5}, action[N];
+    Actor a;
+
+    open_actor(&a, toys[0].binds, adapting, IR_F64, targets[_i], 1, toys[0].draw);
+    begin(&a, N, 3);
+    for (uint64_t t = 0; t < LENGTH; t++) {
+        double *u = put_draws(&a, 0, N, 10 + t);
+        step(&a, s, action, 3, t);
+        for (int i = 0; i < N; i++) {
+            double believed = t < 3 ? 1 : gain[i];
+            double want = best_move(0, s[i], u + i * HORIZON * CANDIDATES, believed);
+            ck_assert_double_eq_tol(action[i], want, 1e-9);
+            s[i] += gain[i] * action[i];
+        }
+    }
+    close_actor(&a);
+}
+END_TEST
+
+// ---- planners with learned models ---------------------------------------------------------------
+
+static const struct {
+    LangPair binds[4], sets[8];
+} planners[] = {
+    {{{"actor", "planners/random_shooting"}, {"dynamics", "gssm"}, {"task", "tasks/cartpole"}},
+     {{.name = "dynamics.hidden", .value = "16"}, {.name = "actor.candidates", .value = "50"}}},
+    {{{"actor", "planners/random_shooting"}, {"dynamics", "l2a"}, {"task", "tasks/cartpole"}},
+     {{.name = "dynamics.hidden", .value = "16"},
+      {.name = "dynamics.inner_rate", .value = "0.1"},
+      {.name = "actor.candidates", .value = "50"},
+      {.name = "actor.window", .value = "2"}}},
+};
+enum { N_PLANNERS = sizeof planners / sizeof *planners };
+
+enum { PLANNED = 5 };
+
+// Moves of some steps of `rows` episodes, by the imagined start; (PLANNED, rows).
+static void plan(int which, IrDtype real, Backend *backend, int threads, int rows, double *moves) {
+    double s[4 * MOST_ROWS];
+    Actor a;
+
+    open_actor(&a, planners[which].binds, planners[which].sets, real, backend, threads, NULL);
+    int in = a.begin ? rt_call_find_input(a.begin, "xc") : -1;
+    if (in >= 0) {
+        rt_call_set_dim(a.begin, "N", 7);
+        rt_call_set_dim(a.step, "N", 7);
+        for (int i = 0; i < 7 * 6; i++)
+            rt_call_put_at(a.begin, in, i, env_random_uniform(5, (uint64_t)i) - 0.5);
+    }
+    begin(&a, rows, 3);
+    for (uint64_t t = 0; t < PLANNED; t++) {
+        for (int i = 0; i < 4 * rows; i++)
+            s[i] = env_random_uniform(20 + t, (uint64_t)i) - 0.5;
+        step(&a, s, moves + (int)t * rows, 3, t);
+    }
+    close_actor(&a);
+}
+
+START_TEST(planners_agree_with_the_interpreter) {
+    int which = _i / 4, rows = some_rows[_i % 4];
+    static double want[PLANNED * MOST_ROWS], got[PLANNED * MOST_ROWS];
+
+    plan(which, IR_F64, &ref_backend, 1, rows, want);
+    plan(which, IR_F64, &llvm_backend, 2, rows, got);
+    for (int i = 0; i < PLANNED * rows; i++) {
+        ck_assert(fabs(want[i]) <= 10 && want[i] != 0);
+        ck_assert_double_eq_tol(got[i], want[i], 1e-8);
+    }
+}
+END_TEST
+
+START_TEST(planners_give_the_same_bits_for_any_threads_and_rows) {
+    double one[PLANNED * 3], two[PLANNED * 3], alone[PLANNED];
+
+    plan(_i, IR_F32, &llvm_backend, 1, 3, one);
+    plan(_i, IR_F32, &llvm_backend, 2, 3, two);
+    plan(_i, IR_F32, &llvm_backend, 2, 1, alone);
+    ck_assert_mem_eq(one, two, sizeof one);
+    for (int t = 0; t < PLANNED; t++)
+        ck_assert_double_eq(alone[t], one[3 * t]);
+}
+END_TEST
+
 static Suite *actors_suite(void) {
     Suite *s = suite_create("actors");
 
@@ -182,6 +380,18 @@ static Suite *actors_suite(void) {
     tcase_add_loop_test(random, random_actions_are_held_for_random_times, 0, 2);
     tcase_add_loop_test(random, an_action_that_is_not_held_is_new_at_every_step, 0, 2);
     suite_add_tcase(s, random);
+
+    TCase *shooting = tcase_create("shooting");
+    tcase_add_loop_test(shooting, random_shooting_takes_the_best_of_its_draws, 0, 16);
+    tcase_add_loop_test(shooting, the_last_transitions_of_each_episode_adapt_its_belief, 0, 2);
+    suite_add_tcase(s, shooting);
+
+    TCase *learned = tcase_create("learned");
+    tcase_set_timeout(learned, 300);
+    tcase_add_loop_test(learned, planners_agree_with_the_interpreter, 0, 4 * N_PLANNERS);
+    tcase_add_loop_test(learned, planners_give_the_same_bits_for_any_threads_and_rows, 0,
+                        N_PLANNERS);
+    suite_add_tcase(s, learned);
     return s;
 }
 
