@@ -870,6 +870,139 @@ START_TEST(optimiser_works_within_a_loop) {
 }
 END_TEST
 
+// ---- records of a module's kind -----------------------------------------------------------------
+
+// A policy tanh(x w + b) and, below it, a module that trains it.
+static LangWorld *open_kinds(const char *text) {
+    write_module("acting", "interface: acting\n"
+                           "functions: {act: {inputs: {x: \"[B, 2]\"}, output: \"[B, 1]\"}}\n");
+    write_module("line", "module: line\n"
+                         "implements: acting\n"
+                         "import: {nn: lib/nn}\n"
+                         "params: {net: \"nn.linear(2, 1)\", shift: 0.5}\n"
+                         "functions:\n"
+                         "  raw: {inputs: {x: \"[B, 2]\"}, output: net(x) + shift}\n"
+                         "  act: {inputs: {x: \"[B, 2]\"}, output: 2 * raw(x)}\n");
+    LangPair *binds = arena_array(&arena, LangPair, 2);
+    binds[0] = (LangPair){.name = "", .value = write_module("module", text)};
+    binds[1] = (LangPair){.name = "policy", .value = "line"};
+    return open_with((LangOptions){.binds = binds, .n_binds = 2});
+}
+
+static const char kinds[] =
+    "module: m\n"
+    "import: {optim: lib/optim}\n"
+    "modules: {policy: acting}\n"
+    "params: {scale: 3.0}\n"
+    "state:\n"
+    "  target: policy\n"
+    "  opt: optim.adam.init(policy)\n"
+    "  nested: {twice: policy * 2, own: optim.adam.init(params)}\n"
+    "  seen: \"policy.act(ones([1, 2]))\"\n"
+    "functions:\n"
+    "  loss: {inputs: {p: policy, x: \"[2]\"}, output: \"sum(p.act(reshape(x, [1, 2])))\"}\n"
+    "  square: {inputs: {p: policy, x: \"[2]\"}, output: \"loss(p, x) ** 2\"}\n"
+    "  scaled: {inputs: {x: \"[2]\"}, output: \"scale * loss(policy, x)\"}\n"
+    "  made:\n"
+    "    inputs: {x: \"[2]\"}\n"
+    "    nodes: {double: policy * 2, shifted: {net: policy.net, shift: 7 * policy.shift}}\n"
+    "    output: \"stack(loss(policy, x), loss(double, x), loss(shifted, x), "
+    "sum(double.net(x)), params.scaled(x), (params * 2).scaled(x), sum(map(double.act, "
+    "reshape(x, [1, 1, 2]))))\"\n"
+    "  stepped:\n"
+    "    inputs: {x: \"[2]\"}\n"
+    "    nodes:\n"
+    "      one: policy - 0.25 * grad(loss, wrt='p')(policy, x)\n"
+    "      path:\n"
+    "        scan: {carry: {p: policy, s: optim.sgd.init(policy)}, steps: 3}\n"
+    "        nodes: {o: \"optim.sgd(p, grad(loss, wrt='p')(p, x), s, 0.25)\"}\n"
+    "        next: {p: o.params, s: o.state}\n"
+    "        collect: {l: \"loss(p, x)\"}\n"
+    "    output: \"stack(loss(one, x), path.l[2], loss(path.p, x))\"\n"
+    "  adapted: {inputs: {x: \"[2]\"}, output: \"square(policy - 0.25 * grad(square, "
+    "wrt='p')(policy, x), x)\"}\n"
+    "  second:\n"
+    "    inputs: {xs: \"[3, 2]\"}\n"
+    "    output: \"sum(map(grad(adapted, wrt=policy), xs).shift)\"\n"
+    "  kept: {inputs: {s: opt, t: target, w: policy.net, x: \"[2]\"}, output: \"sum(s.m.net(x)) + "
+    "loss(t, x) + sum(w(x))\"}\n"
+    "programs:\n"
+    "  step:\n"
+    "    inputs: {x: \"[2]\"}\n"
+    "    nodes: {o: \"optim.adam(policy, grad(loss, wrt='p')(target, x), opt, 0.1)\"}\n"
+    "    update: {policy: o.params, opt: o.state, target: 0.5 * target + 0.5 * o.params}\n"
+    "    outputs: \"loss(target, x)\"\n";
+
+// The output of the entry `entry` at x = (1, 2), where the policy's parameters are w = (3, 4),
+// b = 0 and shift = 1, and the module's scale is 5.
+static const EvalTensor *kinds_give(const char *entry) {
+    LangWorld *w = open_kinds(kinds);
+    IrFunction *f = graph_entry(ask_for(w, entry));
+    Eval e = evaluation();
+    EvalTensor **in = arena_array(&arena, EvalTensor *, f->body->n_params);
+    for (int i = 0; i < f->body->n_params; i++) {
+        in[i] = eval_zeros(&e, &f->body->params[i]->types[0]);
+        const char *name = f->inputs[i].name;
+        for (int k = 0; k < in[i]->n; k++)
+            in[i]->x[k] = !strcmp(name, "x") || !strcmp(name, "xs") ? 1 + k % 2
+                          : strstr(name, "net.w")                   ? 3 + k
+                          : !strcmp(name, "policy.shift")           ? 1
+                          : !strcmp(name, "scale")                  ? 5
+                                                                    : 0;
+    }
+    return evaluate(f, in)[0];
+}
+
+// 2 (3 + 8 + 1) = 24; with doubled parameters 48; net is doubled, and not the shift of `line`; ...
+START_TEST(records_of_a_modules_kind_have_its_functions) {
+    ck_assert_str_eq(numbers_text(kinds_give("made")), "24 48 36 22 120 240 48");
+}
+END_TEST
+
+// The loss has the gradient (2, 4) by w and 2 by b and by shift: a step changes it by -0.25 * 28.
+START_TEST(kinds_pass_through_gradients_optimisers_and_loops) {
+    ck_assert_str_eq(numbers_text(kinds_give("stepped")), "17 10 3");
+    ck_assert_str_eq(numbers_text(kinds_give("scaled")), "120");
+    ck_assert_str_eq(numbers_text(kinds_give("kept")), "33");
+}
+END_TEST
+
+// l^2 has the gradient 2 l (2, 4, 2, 2); a step of 0.25 makes l of l (1 - 0.5 * 28) = -13 l, and
+// the derivative of (13 l)^2 by the shift is 2 * 169 * 24 * 2 = 16224, for each of three rows.
+START_TEST(gradients_through_a_step_of_a_kind_are_of_second_order) {
+    ck_assert_double_eq_tol(kinds_give("adapted")->x[0], 97344, 1e-2);
+    ck_assert_double_eq_tol(kinds_give("second")->x[0], 48672, 1e-2);
+}
+END_TEST
+
+START_TEST(states_start_as_parameters_and_as_states_of_optimisers) {
+    LangWorld *w = open_kinds(kinds);
+    IrFunction *f = inlined(ask(w, &(LangRequest){.instance = ""}));
+    EvalTensor **out = evaluate(f, NULL);
+    const EvalTensor *net = out[output_index(f, IR_ROLE_PARAM, "policy.net.w")];
+    const EvalTensor *bias = out[output_index(f, IR_ROLE_PARAM, "policy.net.b")];
+    const EvalTensor *copy = out[output_index(f, IR_ROLE_STATE, "target.net.w")];
+    const EvalTensor *twice = out[output_index(f, IR_ROLE_STATE, "nested.twice.net.w")];
+    ck_assert_int_eq(net->n, 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_double_ne(net->x[i], 0);
+        ck_assert_double_eq(copy->x[i], net->x[i]);
+        ck_assert_double_eq(twice->x[i], 2 * net->x[i]);
+    }
+    ck_assert_double_eq_tol(out[output_index(f, IR_ROLE_STATE, "seen")]->x[0],
+                            2 * (net->x[0] + net->x[1] + bias->x[0] + 0.5), 1e-12);
+    ck_assert_str_eq(numbers_text(out[output_index(f, IR_ROLE_STATE, "opt.m.net.w")]), "0 0");
+    ck_assert_str_eq(numbers_text(out[output_index(f, IR_ROLE_STATE, "opt.t")]), "0");
+    output_index(f, IR_ROLE_STATE, "nested.own.v.scale");
+    ck_assert_str_eq(sites(f), "init.policy.net.w init.policy.net.b ");
+
+    f = graph_entry(ask_for(w, "step"));
+    output_index(f, IR_ROLE_UPDATE, "policy.net.w");
+    output_index(f, IR_ROLE_UPDATE, "opt.v.shift");
+    output_index(f, IR_ROLE_UPDATE, "target.shift");
+}
+END_TEST
+
 // ---- modules ------------------------------------------------------------------------------------
 
 static LangWorld *open_bptt(const char *dynamics, const char *policy, const char *task,
@@ -1185,6 +1318,10 @@ static Suite *lang_suite(void) {
     tcase_add_test(programs, optimiser_state_is_named_by_the_program);
     tcase_add_test(programs, whole_records_are_updated);
     tcase_add_test(programs, optimiser_works_within_a_loop);
+    tcase_add_test(programs, records_of_a_modules_kind_have_its_functions);
+    tcase_add_test(programs, kinds_pass_through_gradients_optimisers_and_loops);
+    tcase_add_test(programs, gradients_through_a_step_of_a_kind_are_of_second_order);
+    tcase_add_test(programs, states_start_as_parameters_and_as_states_of_optimisers);
     TCase *modules = add_case(s, "modules");
     tcase_add_test(modules, dims_of_instances_are_tied);
     tcase_add_test(modules, dims_that_differ_are_a_misfit);

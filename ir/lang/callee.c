@@ -1,4 +1,5 @@
-// ir/lang/callee.c -- what is called: functions by name, records of a layer's kind, built-in ones.
+// ir/lang/callee.c -- what is called: functions by name, with records of a module's kind in place
+// of its parameters, records of a layer's kind, built-in ones.
 #include <string.h>
 
 #include "ir/base/errors.h"
@@ -139,6 +140,77 @@ static Value *callee_by_name(Cx *cx, const Expr *e) {
     return v ? not_callable(cx, e, v) : unknown_function(cx, e);
 }
 
+// A function of the module whose kind `record` has, with the record in place of the parameters.
+static Value *callee_of_kind(Cx *cx, const Expr *e, Value *record) {
+    LangInstance *in = record->module;
+    FuncDecl *f = world_function(in, e->name);
+    if (f) {
+        Callable *c = user(cx, in, f);
+        c->record = record;
+        return value_function(cx->e->a, c);
+    }
+    const char **names = NULL;
+    int n = 0, cap = 0;
+    elab_error(cx, e->loc, E_unknown_function, "'%s' has neither a function nor a parameter '%s'",
+               in->file->name, e->name);
+    add_functions(cx, in, &names, &n, &cap);
+    for (int i = 0; i < record->n; i++)
+        arena_push(cx->e->a, names, n, cap, record->names[i]);
+    diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
+    elab_note_value(cx, record);
+    return elab_poison(cx);
+}
+
+// Tells where a record would need a kind: e->name is a function here or of a module parameter.
+static void note_kinds(Cx *cx, const Expr *e) {
+    const LangInstance *here = cx->instance;
+    const char *name = here && world_function(here, e->name) ? "params" : NULL;
+    for (int i = 0; here && !name && i < here->file->n_modules; i++) {
+        if (here->modules[i] && world_function(here->modules[i], e->name))
+            name = here->file->modules[i].name;
+    }
+    if (name)
+        elab_note(cx, e->loc,
+                  "records made of '%s', and inputs of the type %s, have the function '%s'", name,
+                  name, e->name);
+}
+
+// A function or a field of `base`, a value.
+static Value *callee_of_value(Cx *cx, const Expr *e, Value *base) {
+    bool is_record = base->kind == VALUE_RECORD;
+    bool has_field = is_record && value_field(base, e->name);
+    if (is_record && base->module && (world_function(base->module, e->name) || !has_field))
+        return callee_of_kind(cx, e, base);
+    Value *v = elab_field(cx, base, e);
+    if (is_record && !has_field)
+        note_kinds(cx, e);
+    return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+}
+
+// optim.adam.init: what makes the optimiser's state. NULL where `e` is something else.
+static Value *optimiser_init_of(Cx *cx, const Expr *e) {
+    const Expr *root = e->base;
+    while (root->kind == EXPR_FIELD)
+        root = root->base;
+    if (strcmp(e->name, "init") || root->kind != EXPR_NAME || scope_find(cx, root->name, root->loc))
+        return NULL;
+    Callable *f = elab_find_function(cx, e->base);
+    LangInstance *in;
+    bool is_module, is_field = e->base->kind == EXPR_FIELD && e->base->base == root;
+    if (!f && is_field && scope_instance(cx, root->name, &in, &is_module) && in && !is_module)
+        return unknown_function(cx, e->base);
+    if (!f)
+        return NULL;
+    if (f->kind != CALL_USER || !optimiser_is(f->function)) {
+        elab_error(cx, e->loc, E_wrong_kind, "only an optimiser has 'init', and '%s' is none",
+                   f->name);
+        elab_note(cx, e->loc, "an optimiser is a function of params, grads and state");
+        return elab_poison(cx);
+    }
+    f->kind = CALL_INIT;
+    return value_function(cx->e->a, f);
+}
+
 static Value *callee_by_field(Cx *cx, const Expr *e) {
     LangInstance *in = NULL;
     bool is_module;
@@ -146,10 +218,11 @@ static Value *callee_by_field(Cx *cx, const Expr *e) {
     bool is_namespace = base->kind == EXPR_NAME && !scope_find(cx, base->name, base->loc) &&
                         (!strcmp(base->name, "draw") ||
                          (cx->instance && scope_instance(cx, base->name, &in, &is_module)));
-    if (!is_namespace) {
-        Value *v = elab_expr(cx, e);
-        return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
-    }
+    Value *init = optimiser_init_of(cx, e);
+    if (init)
+        return init;
+    if (!is_namespace)
+        return callee_of_value(cx, e, elab_expr(cx, base));
     if (strcmp(base->name, "draw") && !in)
         return is_module ? scope_unbound(cx, base->name, base->loc) : value_poison();
     Callable *c = elab_find_function(cx, e);

@@ -297,7 +297,27 @@ static void make_special(Cx *cx, const Callable *c, FuncDecl *f, const Bound *b,
     arena_push(e->a, e->module->functions, e->module->n, e->module->cap, fn->ir);
 }
 
-static Value *call_node(Cx *cx, const Special *made, const FuncDecl *f, const Bound *b, Loc loc) {
+// The leaf of `record`, of a module's kind, that is the parameter `slot`.
+static Value *leaf_of_slot(Value *record, const Value *slots, const Slot *slot) {
+    if (slots->kind == VALUE_TENSOR)
+        return slots->slot == slot ? record : NULL;
+    for (int i = 0; slots->kind == VALUE_RECORD && i < slots->n; i++) {
+        Value *leaf = leaf_of_slot(record->items[i], slots->items[i], slot);
+        if (leaf)
+            return leaf;
+    }
+    return NULL;
+}
+
+// What the callee gets for `slot`; NULL, reported.
+static IrNode *slot_operand(Cx *cx, const Callable *c, Slot *slot, Loc loc) {
+    if (c->record && slot->instance == c->instance && slot->role == IR_ROLE_PARAM)
+        return frame_use(cx, leaf_of_slot(c->record, params_of(c->instance), slot));
+    return scope_reaches(cx, slot, loc) ? frame_slot(cx, slot) : NULL;
+}
+
+static Value *call_node(Cx *cx, const Callable *c, const Special *made, const FuncDecl *f,
+                        const Bound *b, Loc loc) {
     Arena *a = cx->e->a;
     if (!value_count_leaves(made->result))
         return made->result;
@@ -317,8 +337,11 @@ static Value *call_node(Cx *cx, const Special *made, const FuncDecl *f, const Bo
         for (int k = 0; k < count; k++)
             in[n++] = frame_use(cx, leaves[k]);
     }
-    for (int i = 0; i < made->n_slots; i++)
-        in[n++] = frame_slot(cx, made->slots[i]);
+    for (int i = 0; i < made->n_slots; i++) {
+        in[n] = slot_operand(cx, c, made->slots[i], loc);
+        if (!in[n++])
+            return value_poison();
+    }
 
     Cx at = *cx;
     at.path = fn_take_call(cx->fn, cx->path, made->n_sites, made->sites);
@@ -340,7 +363,7 @@ static Value *call_special(Cx *cx, const Callable *c, FuncDecl *f, const Bound *
         map_put(&e->specials, e->a, key, made);
         make_special(cx, c, f, b, s, made, site);
     }
-    return made->ir ? call_node(cx, made, f, b, site->loc) : value_poison();
+    return made->ir ? call_node(cx, c, made, f, b, site->loc) : value_poison();
 }
 
 // ---- application --------------------------------------------------------------------------------
@@ -441,8 +464,33 @@ static Cx module_cx(Cx *cx, LangInstance *in) {
     return at;
 }
 
+// What stands for the parameters of a module, with its fields in their order; NULL, reported, where
+// its tensors have other shapes than the parameters.
+static Value *as_parameters(Cx *cx, const Callable *c, Loc loc) {
+    Value *slots = params_of(c->instance), *record = value_reorder(cx->e->a, slots, c->record);
+    int n = value_count_leaves(slots);
+    Value **want = arena_array(cx->e->a, Value *, n), **have = arena_array(cx->e->a, Value *, n);
+    value_leaves(slots, want);
+    value_leaves(record, have);
+    for (int i = 0; i < n; i++) {
+        const Value *slot = value_slot(cx->e->a, cx->e->module->dims, want[i]->slot);
+        if (ir_type_equal(&slot->type, &have[i]->type))
+            continue;
+        elab_error(cx, loc, E_record_mismatch,
+                   "the record stands for the parameters of '%s', where '%s' is %s, and here it "
+                   "is %s",
+                   c->instance->file->name, want[i]->slot->local, elab_describe(cx, slot),
+                   elab_describe(cx, have[i]));
+        elab_note_value(cx, c->record);
+        elab_poison(cx);
+        return NULL;
+    }
+    return record;
+}
+
 static Value *apply_user(Cx *cx, Callable *c, Args *args) {
     FuncDecl *f = c->function;
+    Callable own = *c;
     if (c->instance == cx->e->w->std) {
         Value *v = std_leafwise(cx, c, args);
         if (v)
@@ -460,7 +508,10 @@ static Value *apply_user(Cx *cx, Callable *c, Args *args) {
     if (!elab_bind_arguments(cx, &at, &f->arguments, b.arguments, b.argument_locs, f->name,
                              args->loc))
         return value_poison();
-    return apply_bound(cx, &at, c, f, &b, args->loc);
+    own.record = c->record ? as_parameters(cx, c, args->loc) : NULL;
+    if (c->record && !own.record)
+        return value_poison();
+    return apply_bound(cx, &at, &own, f, &b, args->loc);
 }
 
 // A record of a layer's kind: its `apply` sees self, its fields and the layer's arguments.
@@ -534,6 +585,8 @@ static Value *apply_kind(Cx *cx, Callable *f, Args *args) {
         return elab_apply_layer(cx, f, args);
     case CALL_GRAD:
         return elab_apply_grad(cx, f, args);
+    case CALL_INIT:
+        return elab_apply_init(cx, f, args);
     }
     diag_bug("callable of kind %d", (int)f->kind);
 }

@@ -67,7 +67,8 @@ struct Fn {
     int n_sites, cap_sites;
     const char **sites;
     int64_t n_called; // nodes of callees
-    bool initial;     // initial values: settings have their defaults, parameters are out of reach
+    bool initial;     // initial values: settings have their defaults, states are out of reach
+    const Map *known; // initial: parameters by full name, 0 where it lacks one; NULL: out of reach
 };
 
 typedef struct Capture {
@@ -195,6 +196,13 @@ Value *scope_unbound(Cx *cx, const char *name, Loc loc);
 // Reports an unknown name.
 Value *scope_unknown(Cx *cx, const char *name, Loc loc);
 
+// Whether `slot` has a value in cx->fn: not so where initial values are made that it is no part of.
+// False, reported.
+bool scope_reaches(Cx *cx, const Slot *slot, Loc loc);
+// What has the type that `e` names: a module parameter, `params`, a parameter or a state. NULL when
+// there is none.
+Value *scope_typed(Cx *cx, const Expr *e);
+
 // A dim, option, setting, parameter or state of `in`, or NULL.
 Value *scope_instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc);
 // The instance that a name means here: a module parameter or an import. False when it is none;
@@ -207,6 +215,8 @@ Value *elab_form(Cx *cx, const Form *f);
 Value *elab_expr(Cx *cx, const Expr *e);
 Value *elab_call(Cx *cx, const Expr *e);
 Value *elab_index(Cx *cx, const Expr *e);
+// The field e->name of `base`.
+Value *elab_field(Cx *cx, Value *base, const Expr *e);
 Value *elab_structure(Cx *cx, const Form *f); // if, scan, map, repeat
 // Where a function is expected: a value of kind FUNCTION or poison.
 Value *elab_function(Cx *cx, const Expr *e);
@@ -248,7 +258,7 @@ Value *elab_leafwise(Cx *cx, Value **args, int n, LeafFn *f, void *data, const c
 Value *elab_tensors(Cx *cx, Value *v, const char *what, Loc loc);
 // The same, where numbers take the element type of the tensor in their place in `like`.
 Value *elab_tensors_like(Cx *cx, const Value *like, Value *v, const char *what, Loc loc);
-// `v` with its fields in the order of `like`.
+// `v` with its fields in the order of `like`, and of the kinds that records have there.
 Value *value_reorder(Arena *a, const Value *like, Value *v);
 
 // ---- calls (calls.c, match.c, grads.c, layers in params.c) --------------------------------------
@@ -256,6 +266,7 @@ Value *value_reorder(Arena *a, const Value *like, Value *v);
 Value *elab_apply(Cx *cx, Callable *f, Args *args);
 Value *elab_apply_grad(Cx *cx, Callable *f, Args *args);
 Value *elab_apply_layer(Cx *cx, Callable *f, Args *args); // makes parameters
+Value *elab_apply_init(Cx *cx, Callable *f, Args *args);  // makes an optimiser's state
 
 // Puts the arguments into at->scope, with defaults for those not given. False, reported.
 bool elab_bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, const Loc *locs,
@@ -294,10 +305,11 @@ bool signature_is_generic(const FuncDecl *f);
 bool type_has(const TypeExpr *t, TypeKind kind);
 
 // The type of what a function gives: a value whose dims are of `dims`, by names of its signature.
+// With `is_value` that of parameters or states.
 typedef struct Pattern {
     IrDims *dims;
     Value *result; // poison when it could not be told
-    bool running;
+    bool running, is_value;
 } Pattern;
 Pattern *signature_pattern(Cx *cx, LangInstance *in, FuncDecl *f, Loc loc);
 // ---- entries (request.c, programs.c, params.c) --------------------------------------------------
@@ -316,6 +328,8 @@ bool elab_initial(Cx *cx);
 Value *params_make(Cx *cx, const Form *f, IrRole role);
 // Slots named and shaped like the initial values in `v`.
 Value *params_slots(LangInstance *in, const Value *v, const char *local, IrRole role, Loc loc);
+// Whether `f` is an optimiser: a function of params, grads and state.
+bool optimiser_is(const FuncDecl *f);
 // Initial state of an optimiser for parameters with these values.
 Value *optimiser_init(Cx *cx, Callable *by, Value *params);
 void params_check_layer(Cx *cx, LayerDecl *layer);

@@ -149,13 +149,14 @@ static Value *named_field(Cx *cx, const Value *record, Value *v, const char *nam
 
 static Value *eval_field(Cx *cx, const Expr *e) {
     Value *v = instance_field(cx, e);
-    if (v)
-        return v;
-    Value *base = elab_expr(cx, e->base);
+    return v ? v : elab_field(cx, elab_expr(cx, e->base), e);
+}
+
+Value *elab_field(Cx *cx, Value *base, const Expr *e) {
     if (base->kind == VALUE_POISON)
         return base;
     if (base->kind == VALUE_RECORD) {
-        v = value_field(base, e->name);
+        Value *v = value_field(base, e->name);
         if (v)
             return named_field(cx, base, v, e->name);
         elab_error(cx, e->loc, E_not_a_record, "the record has no field '%s'", e->name);

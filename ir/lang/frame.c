@@ -78,6 +78,12 @@ IrNode *frame_slot(Cx *cx, Slot *slot) {
         IrBuilder b = frame_builder(cx, slot->loc);
         return ir_const(&b, ir_scalar(slot->dtype), slot->value);
     }
+    if (cx->fn->initial) {
+        const Value *v = map_get(cx->fn->known, slot->name);
+        IrBuilder b = frame_builder(cx, slot->loc);
+        IrType type = value_slot(cx->e->a, cx->e->module->dims, slot)->type;
+        return v ? frame_use(cx, v) : ir_const(&b, type, 0);
+    }
     return capture(cx->frame, cx->fn->base, slot_input(cx->fn, slot));
 }
 

@@ -32,6 +32,8 @@ static Value *walk_leaves(Cx *cx, Value **args, int n, const Leafwise *w) {
             continue;
         if (args[i]->layer && !result->layer)
             result->layer = args[i]->layer;
+        if (args[i]->module && !result->module)
+            result->module = args[i]->module;
         bool same = args[i]->n == first->n;
         for (int k = 0; k < first->n && same; k++)
             same = value_field(args[i], first->names[k]) != NULL;
@@ -108,6 +110,8 @@ Value *value_reorder(Arena *a, const Value *like, Value *v) {
     Value *copy = value_copy(a, v);
     copy->names = like->names;
     copy->items = arena_array(a, Value *, like->n);
+    copy->layer = like->layer ? like->layer : v->layer;
+    copy->module = like->module ? like->module : v->module;
     for (int i = 0; i < like->n; i++)
         copy->items[i] = value_reorder(a, like->items[i], value_field(v, like->names[i]));
     return copy;

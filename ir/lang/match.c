@@ -188,7 +188,36 @@ static IrDim *size_of_expr(Signature *s, const Expr *e) {
 
 // ---- results of functions -----------------------------------------------------------------------
 
-// What the named function gives. NULL, reported or silent, where that cannot be told.
+// The type of `v`, whose sizes are numbers.
+static Pattern *value_pattern(Cx *cx, Value *v) {
+    if (v->kind == VALUE_POISON)
+        return NULL;
+    Pattern *p = arena_new(cx->e->a, Pattern);
+    *p = (Pattern){.dims = cx->e->module->dims, .result = v, .is_value = true};
+    return p;
+}
+
+static void unknown_type(Cx *cx, const LangInstance *in, const TypeExpr *t) {
+    const Expr *e = t->function;
+    elab_error(cx, e->loc, E_unknown_function,
+               "the type '%s' is no shape, and no function or parameter here", t->text);
+    const char **functions, **names = NULL;
+    int n_functions = world_function_names(in, &functions), n = 0, cap = 0;
+    for (int i = 0; i < n_functions; i++)
+        arena_push(cx->e->a, names, n, cap, functions[i]);
+    for (int i = 0; i < in->file->n_modules && e->kind == EXPR_NAME; i++)
+        arena_push(cx->e->a, names, n, cap, in->file->modules[i].name);
+    const Form *forms[2] = {in->file->params, in->file->state};
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; forms[k] && i < forms[k]->fields.n; i++)
+            arena_push(cx->e->a, names, n, cap, forms[k]->fields.items[i].name);
+    }
+    diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
+    elab_poison(cx);
+}
+
+// What the named function gives, or the parameters or states of that name. NULL, reported or
+// silent, where that cannot be told.
 static Pattern *type_pattern(Signature *s, const TypeExpr *t) {
     Cx *cx = s->cx;
     const Expr *e = t->function;
@@ -207,16 +236,13 @@ static Pattern *type_pattern(Signature *s, const TypeExpr *t) {
         }
     }
     FuncDecl *f = world_function(in, e->name);
-    if (!f) {
-        elab_error(cx, e->loc, E_unknown_function, "the type '%s' is no shape and no function here",
-                   t->text);
-        const char **names;
-        int n = world_function_names(in, &names);
-        diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
-        elab_poison(cx);
-        return NULL;
-    }
-    return signature_pattern(cx, in, f, t->loc);
+    if (f)
+        return signature_pattern(cx, in, f, t->loc);
+    Value *v = scope_typed(cx, e);
+    if (v)
+        return value_pattern(cx, v);
+    unknown_type(cx, in, t);
+    return NULL;
 }
 
 static void bind_pattern_dim(Signature *s, const IrDim *d, IrDim *actual, Loc loc) {
@@ -503,8 +529,9 @@ Value *signature_check(Signature *s, const TypeExpr *t, Value *v, const char *na
                        ? value_reorder(s->cx->e->a, p->result, v)
                        : v;
         elab_error(s->from, loc, E_record_mismatch,
-                   "'%s' of '%s' is what '%s' gives, and this is %s", name, s->function->name,
-                   t->text, elab_describe(s->from, v));
+                   p->is_value ? "'%s' of '%s' has the type of '%s', and this is %s"
+                               : "'%s' of '%s' is what '%s' gives, and this is %s",
+                   name, s->function->name, t->text, elab_describe(s->from, v));
         elab_note(s->from, t->loc, "%s", fit.where);
         return misfit(s, t, v, name);
     }

@@ -241,6 +241,8 @@ static Value *find_slots(LangInstance *in, const Form *f, IrRole role) {
     e->lenient = e->checking = true;
     Fn *fn = fn_new(e, "initial", f->loc);
     fn->initial = true;
+    const Map zeros = {0}; // for the parameters that states are made with
+    fn->known = role == IR_ROLE_STATE ? &zeros : NULL;
     Cx cx = elab_cx(e, fn, in);
     cx.path = "init";
     const Value *v = params_make(&cx, f, role);
@@ -260,14 +262,20 @@ static Value *find_slots(LangInstance *in, const Form *f, IrRole role) {
 }
 
 Value *params_of(LangInstance *in) {
-    if (!in->params)
+    if (!in->params) {
+        in->finding_params = true;
         in->params = find_slots(in, in->file->params, IR_ROLE_PARAM);
+        in->finding_params = false;
+    }
     return in->params;
 }
 
 Value *params_state_of(LangInstance *in) {
-    if (!in->state)
+    if (!in->state) {
+        in->finding_state = true;
         in->state = find_slots(in, in->file->state, IR_ROLE_STATE);
+        in->finding_state = false;
+    }
     return in->state;
 }
 
@@ -297,28 +305,34 @@ static Value *initial_of(Cx *cx, LangInstance *in, const Form *f, IrRole role) {
     return v;
 }
 
+// The initial values `v` of the slots in `slots`, by full name.
+static void put_values(Arena *a, Map *values, const Value *v, const Value *slots) {
+    int n = value_count_leaves(slots);
+    Value **leaves = arena_array(a, Value *, n), **to = arena_array(a, Value *, n);
+    if (n != value_count_leaves(v))
+        return;
+    value_leaves(v, leaves);
+    value_leaves(slots, to);
+    for (int i = 0; i < n; i++)
+        map_put(values, a, to[i]->slot->name, leaves[i]);
+}
+
 bool elab_initial(Cx *cx) {
     LangWorld *w = cx->e->w;
     Map values = {0}; // full name -> initial value
     bool all_good = true;
+    Value **params = arena_array(cx->e->a, Value *, w->n_instances);
     for (int i = 0; i < w->n_instances; i++) {
         LangInstance *in = w->instances[i];
-        const Form *forms[2] = {in->file->params, in->file->state};
-        const Value *slots[2] = {params_of(in), params_state_of(in)};
-        for (int k = 0; k < 2; k++) {
-            IrRole role = k ? IR_ROLE_STATE : IR_ROLE_PARAM;
-            Value *v = initial_of(cx, in, forms[k], role);
-            all_good = add_initial(cx, v, slots[k]) && all_good;
-            int n = value_count_leaves(slots[k]);
-            Value **leaves = arena_array(cx->e->a, Value *, n),
-                  **to = arena_array(cx->e->a, Value *, n);
-            if (n != value_count_leaves(v))
-                continue;
-            value_leaves(v, leaves);
-            value_leaves(slots[k], to);
-            for (int j = 0; j < n; j++)
-                map_put(&values, cx->e->a, to[j]->slot->name, leaves[j]);
-        }
+        params[i] = initial_of(cx, in, in->file->params, IR_ROLE_PARAM);
+        put_values(cx->e->a, &values, params[i], params_of(in));
+    }
+    cx->fn->known = &values; // states may be made with parameters
+    for (int i = 0; i < w->n_instances; i++) {
+        LangInstance *in = w->instances[i];
+        all_good = add_initial(cx, params[i], params_of(in)) && all_good;
+        Value *state = initial_of(cx, in, in->file->state, IR_ROLE_STATE);
+        all_good = add_initial(cx, state, params_state_of(in)) && all_good;
     }
     for (int i = 0; i < w->n_optimisers; i++) {
         OptimiserState *o = w->optimisers[i];

@@ -183,7 +183,7 @@ static Value *params_over(Cx *cx, const Form *over) {
 
 // ---- optimisers ---------------------------------------------------------------------------------
 
-static bool is_optimiser(const FuncDecl *f) {
+bool optimiser_is(const FuncDecl *f) {
     static const char *const names[] = {"params", "grads", "state"};
     int found = 0;
     for (int i = 0; i < f->n_inputs; i++) {
@@ -213,6 +213,46 @@ Value *optimiser_init(Cx *cx, Callable *by, Value *params) {
         return value_poison();
     scope_put(&at, at.scope, "params", f->loc, params);
     return params_make(&at, f->init, IR_ROLE_STATE);
+}
+
+// by.init(params, argument=..): the arguments of the optimiser are given by name.
+Value *elab_apply_init(Cx *cx, Callable *c, Args *args) {
+    const FuncDecl *f = c->function;
+    Callable by = *c;
+    by.fixed_names = arena_array(cx->e->a, const char *, c->n_fixed + args->n);
+    by.fixed = arena_array(cx->e->a, Value *, c->n_fixed + args->n);
+    by.fixed_locs = arena_array(cx->e->a, Loc, c->n_fixed + args->n);
+    by.n_fixed = 0;
+    Value *params = NULL;
+    for (int i = 0; i < c->n_fixed + args->n; i++) {
+        bool old = i < c->n_fixed;
+        int k = old ? i : i - c->n_fixed;
+        const char *name = old ? c->fixed_names[k] : args->names ? args->names[k] : NULL;
+        Value *v = old ? c->fixed[k] : args->values[k];
+        Loc loc = old ? c->fixed_locs[k] : args->locs[k];
+        bool is_argument = false;
+        for (int j = 0; name && j < f->arguments.n; j++)
+            is_argument = is_argument || !strcmp(f->arguments.items[j].name, name);
+        if (!params && (!name || !strcmp(name, "params"))) {
+            params = v;
+        } else if (is_argument) {
+            by.fixed_names[by.n_fixed] = name;
+            by.fixed_locs[by.n_fixed] = loc;
+            by.fixed[by.n_fixed++] = v;
+        } else {
+            elab_error(cx, loc, E_arguments,
+                       "'%s.init' takes the parameters, and arguments of '%s' by name", f->name,
+                       f->name);
+            return elab_poison(cx);
+        }
+    }
+    if (!params) {
+        elab_error(cx, args->loc, E_arguments, "'%s.init' lacks the parameters", f->name);
+        return elab_poison(cx);
+    }
+    if (value_has_poison(params))
+        return value_poison();
+    return optimiser_init(cx, &by, elab_tensors(cx, params, "what is optimised", args->loc));
 }
 
 static Value *call_function(Cx *cx, const Form *form, int n, const char **names, Value **values,
@@ -292,7 +332,7 @@ static bool optimise(Cx *cx, ProgramDecl *p, Value *params, Value *grads, Update
     Value *f = call_function(cx, m->by, 0, NULL, NULL, &by);
     if (f->kind != VALUE_FUNCTION || value_has_poison(grads))
         return false;
-    if (by->kind != CALL_USER || !is_optimiser(by->function)) {
+    if (by->kind != CALL_USER || !optimiser_is(by->function)) {
         elab_error(cx, m->by->loc, E_wrong_kind,
                    "'by' is an optimiser, a function of params, grads and state such as "
                    "optim.adam(rate=rate)");

@@ -224,11 +224,26 @@ static Value *dim_value(Cx *cx, LangInstance *in, Dim *dim, Loc loc) {
     return elab_poison(cx);
 }
 
-// Parameters cannot be seen where initial values are made.
+// Parameters cannot be seen where their initial values are made, nor states at all.
 static Value *out_of_reach(Cx *cx, const char *name, Loc loc) {
     elab_error(cx, loc, E_bad_param, "an initial value cannot use '%s', which is made with it",
                name);
     return elab_poison(cx);
+}
+
+bool scope_reaches(Cx *cx, const Slot *slot, Loc loc) {
+    if (!cx->fn->initial || slot->role == IR_ROLE_SETTING ||
+        (slot->role == IR_ROLE_PARAM && cx->fn->known))
+        return true;
+    out_of_reach(cx, slot->local, loc);
+    return false;
+}
+
+// Whether parameters, or states, of `in` have no shapes yet, or no values here.
+static bool is_out_of_reach(const Cx *cx, const LangInstance *in, bool is_param) {
+    if (is_param ? in->finding_params : in->finding_state)
+        return true;
+    return cx->fn && cx->fn->initial && !(is_param && cx->fn->known);
 }
 
 // Slots hold their sizes as numbers; a request needs them as dims of its own.
@@ -270,18 +285,19 @@ Value *scope_instance_value(Cx *cx, LangInstance *in, const char *name, Loc loc)
     bool is_param = declares(in->file->params, name);
     if (!is_param && !declares(in->file->state, name))
         return NULL;
-    if (cx->fn && cx->fn->initial)
+    if (is_out_of_reach(cx, in, is_param))
         return out_of_reach(cx, name, loc);
     Value *v = value_field(is_param ? params_of(in) : params_state_of(in), name);
     return v ? own_slots(cx, v) : value_poison();
 }
 
-// The parameters of a module as a record.
+// The parameters of a module as a record of its kind.
 static Value *params_value(Cx *cx, LangInstance *in, const char *name, Loc loc) {
-    if (cx->fn && cx->fn->initial)
+    if (is_out_of_reach(cx, in, true))
         return out_of_reach(cx, name, loc);
     Value *v = value_copy(cx->e->a, own_slots(cx, params_of(in)));
     v->name = name;
+    v->module = in;
     return v;
 }
 
@@ -306,6 +322,22 @@ Value *scope_lookup(Cx *cx, const char *name, Loc loc) {
     if (!strcmp(name, "params") && !cx->instance->is_library)
         return params_value(cx, cx->instance, name, loc);
     return NULL;
+}
+
+Value *scope_typed(Cx *cx, const Expr *e) {
+    Cx at = *cx;
+    at.scope = NULL;
+    if (e->kind == EXPR_FIELD) {
+        bool is_module;
+        if (!scope_instance(cx, e->base->name, &at.instance, &is_module) || !at.instance)
+            return NULL;
+    }
+    const LangFile *f = at.instance->file;
+    bool is_known = declares(f->params, e->name) || declares(f->state, e->name) ||
+                    (!strcmp(e->name, "params") && !at.instance->is_library);
+    for (int i = 0; i < f->n_modules && e->kind == EXPR_NAME; i++)
+        is_known = is_known || !strcmp(f->modules[i].name, e->name);
+    return is_known ? scope_lookup(&at, e->name, e->loc) : NULL;
 }
 
 Value *scope_unbound(Cx *cx, const char *name, Loc loc) {

@@ -393,6 +393,8 @@ void value_key(Buf *b, const Value *v) {
             }
             buf_puts(b, ">");
         }
+        if (v->module)
+            buf_printf(b, "%p:", (void *)v->module);
         for (int i = 0; i < v->n; i++) {
             buf_printf(b, "%s:", v->kind == VALUE_RECORD ? v->names[i] : "");
             value_key(b, v->items[i]);

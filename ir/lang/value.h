@@ -23,27 +23,28 @@ typedef enum ValueKind {
     VALUE_DIM,      // a size that comes with each call
     VALUE_LIST,     // values known now
     VALUE_TENSOR,   // a node, or a slot that becomes one when used
-    VALUE_RECORD,   // named values; of a layer's kind when `layer` is set
+    VALUE_RECORD,   // named values; of a kind when `layer` or `module` is set
     VALUE_FUNCTION, // something to call
 } ValueKind;
 
 // Constant once made; shared freely within a request.
 struct Value {
     ValueKind kind;
-    int64_t i;          // INT, BOOL
-    double x;           // REAL
-    const char *s;      // STRING
-    IrDim *dim;         // DIM
-    int n;              // LIST, RECORD
-    Value **items;      // LIST, RECORD
-    const char **names; // RECORD
-    LayerUse *layer;    // RECORD, or NULL
-    int depth, weight;  // LIST, RECORD: once value_weigh() was asked
-    IrType type;        // TENSOR
-    IrNode *node;       // TENSOR; NULL for a slot
-    Frame *frame;       // TENSOR: where `node` stands
-    Slot *slot;         // TENSOR: parameter, state or setting
-    Callable *callable; // FUNCTION
+    int64_t i;            // INT, BOOL
+    double x;             // REAL
+    const char *s;        // STRING
+    IrDim *dim;           // DIM
+    int n;                // LIST, RECORD
+    Value **items;        // LIST, RECORD
+    const char **names;   // RECORD
+    LayerUse *layer;      // RECORD: of this layer's kind, or NULL
+    LangInstance *module; // RECORD: of the kind of this instance's parameters, or NULL
+    int depth, weight;    // LIST, RECORD: once value_weigh() was asked
+    IrType type;          // TENSOR
+    IrNode *node;         // TENSOR; NULL for a slot
+    Frame *frame;         // TENSOR: where `node` stands
+    Slot *slot;           // TENSOR: parameter, state or setting
+    Callable *callable;   // FUNCTION
 
     // where it came from, for messages
     const char *name; // under which it is known, or NULL
@@ -65,15 +66,16 @@ typedef enum CallableKind {
     CALL_APPLY,   // a record of a layer's kind
     CALL_LAYER,   // a layer: makes parameters
     CALL_GRAD,    // grad(of, wrt=..)
+    CALL_INIT,    // optimiser.init: makes the optimiser's state
 } CallableKind;
 
 struct Callable {
     CallableKind kind;
     const char *name; // for messages
     LangInstance *instance;
-    FuncDecl *function;     // USER
+    FuncDecl *function;     // USER, INIT
     const Builtin *builtin; // BUILTIN
-    Value *record;          // APPLY
+    Value *record;          // APPLY; USER: what stands for the parameters of `instance`, or NULL
     LayerDecl *layer;       // LAYER
     Callable *of;           // GRAD
     Value *wrt;             // GRAD: a record of parameters, or NULL

@@ -64,7 +64,7 @@ struct LangInstance {
     Slot **settings; // as file->settings
     Value *params;   // records of slots; NULL until found
     Value *state;
-    bool finding_params;
+    bool finding_params, finding_state;
 };
 
 // State of an optimiser, named by its program.
