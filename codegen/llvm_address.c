@@ -76,8 +76,17 @@ static LLVMValueRef mask_and(LlvmKernel *c, LLVMValueRef x, LLVMValueRef y) {
     return llvm_and(c->f, v[0], v[1]);
 }
 
+// Whether there is a row to take; NULL where there always is.
+static LLVMValueRef has_rows(LlvmKernel *c, const IrAddress *a) {
+    int64_t last;
+    if (a->indirect < 0 || (ir_dim_is_const(a->indirect_last, &last) && last >= 0))
+        return NULL;
+    LLVMValueRef zero = llvm_int(c->f, 0);
+    return LLVMBuildICmp(c->f->b, LLVMIntSGE, llvm_dim(c, a->indirect_last), zero, "rows");
+}
+
 static LLVMValueRef guard_of(LlvmKernel *c, const IrAddress *a) {
-    return a->guard >= 0 ? llvm_scalar(c, a->guard) : NULL;
+    return mask_and(c, a->guard >= 0 ? llvm_scalar(c, a->guard) : NULL, has_rows(c, a));
 }
 
 // Pointers of all lanes; those of lanes that do not exist repeat the last one's.

@@ -140,6 +140,22 @@ static const char gathers_elements[] = "  args [f32 in, i32 in, bool in, f32 out
                                        "  s4 = add s2, s3 : f32\n"
                                        "  store a3[i0] = s4\n";
 
+// Rows of d1 elements and single elements, of which there are d2.
+static const char gathers_of_some[] = "  args [f32 in, i32 in, f32 out, f32 out]\n"
+                                      "  axes [d0, d1]\n"
+                                      "  s0 = load a1[i0] : i32\n"
+                                      "  s1 = load a0[i1 + (d1)*row(s0, d2 - 1)] : f32\n"
+                                      "  s2 = index i1 : i32\n"
+                                      "  s3 = load a0[(1)*row(s2, d2 - 1)] : f32\n"
+                                      "  store a2[(d1)*i0 + i1] = s1\n"
+                                      "  store a3[(d1)*i0 + i1] = s3\n";
+
+static const char scatter_to_some[] = "  args [f32 in, i32 in, f32 out]\n"
+                                      "  axes [d0, 21]\n"
+                                      "  s0 = load a1[i0] : i32\n"
+                                      "  s1 = load a0[21*i0 + i1] : f32\n"
+                                      "  store a2[i1 + (21)*row(s0, d1 - 1)] += s1\n";
+
 static const char scatter_rows[] = "  args [f32 in, i32 in, f32 out]\n"
                                    "  axes [d0, 21]\n"
                                    "  s0 = load a1[i0] : i32\n"
@@ -244,6 +260,9 @@ static const Case cases[] = {
     {"pads_rows", pads_rows, 1, {7}, {90, 126}},
     {"gathers", gathers, 2, {9, 20}, {140, 9, 180}},
     {"gathers_elements", gathers_elements, 1, {40}, {80, 40, 40, 40}},
+    {"gathers_of_some", gathers_of_some, 3, {9, 20, 5}, {100, 9, 180, 180}},
+    {"gathers_of_none", gathers_of_some, 3, {9, 20, 0}, {0, 9, 180, 180}},
+    {"scatter_to_none", scatter_to_some, 2, {30, 0}, {630, 30, 0}, .adds = true},
     {"scatter_rows", scatter_rows, 1, {30}, {630, 30, 147}, .adds = true},
     {"scatter_elements", scatter_elements, 1, {30}, {30, 30, 7}, .adds = true},
     {"integers", integers, 1, {39}, {39, 39, 39, 39, 39, 39}, .ints = "hash 0x5"},
