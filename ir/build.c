@@ -231,6 +231,17 @@ IrNode *ir_argmax(IrBuilder *b, IrNode *x) {
     return ir_finish(b, begin(b, IR_OP_argmax, 1, &x));
 }
 
+IrNode *ir_top_k(IrBuilder *b, IrNode *x, IrDim *count, bool smallest) {
+    IrType type = x->types[0];
+    if (type.rank == 0)
+        ir_bug(x, "top_k of a scalar");
+    type.dtype = IR_I32;
+    type.dims[type.rank - 1] = count;
+    IrNode *n = begin_as(b, IR_OP_top_k, 1, &x, type);
+    n->attrs.reverse = smallest;
+    return ir_finish(b, n);
+}
+
 IrNode *ir_dot(IrBuilder *b, IrNode *lhs, IrNode *rhs, int n_batch, int n_contract,
                const int *lhs_axes, const int *rhs_axes) {
     IrNode *n = begin(b, IR_OP_dot, 2, (IrNode *[]){lhs, rhs});

@@ -55,6 +55,8 @@ IrNode *ir_gather(IrBuilder *b, IrNode *x, IrNode *indices);
 IrNode *ir_scatter_add(IrBuilder *b, IrNode *indices, IrNode *rows, IrDim *n_rows);
 IrNode *ir_reduce(IrBuilder *b, IrOp op, IrNode *x, int n_axes, const int *axes); // axes vanish
 IrNode *ir_argmax(IrBuilder *b, IrNode *x);
+// Indices of the `count` largest (or smallest) along the last axis, in order.
+IrNode *ir_top_k(IrBuilder *b, IrNode *x, IrDim *count, bool smallest);
 
 // Batched product: the first n_batch axes of both are batches; lhs axis lhs_axes[i] is summed
 // against rhs axis rhs_axes[i]. Result axes: batch, free axes of lhs, free axes of rhs, in order.

@@ -95,7 +95,7 @@ typedef struct IrAttrs {
     int n_captured;     // scan, map, grad: operands [captured | carried | per step]
     int n_carry;        // scan
     int n_over;         // scan, map: operands with a leading axis `dim`
-    bool reverse;       // scan: from the last step to the first
+    bool reverse;       // scan: from the last step to the first; top_k: the smallest
     int n_wrt;          // grad
     int *wrt;           // grad: operand positions, in order of the gradients
 } IrAttrs;

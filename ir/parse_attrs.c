@@ -113,6 +113,7 @@ static const struct {
     {IR_OP_sum, "axes", read_axes, 0},
     {IR_OP_reduce_max, "axes", read_axes, 0},
     {IR_OP_reduce_min, "axes", read_axes, 0},
+    {IR_OP_top_k, "smallest", NULL, OPTIONAL | FLAG},
     {IR_OP_dot, "batch", read_batch, 0},
     {IR_OP_dot, "contract", read_contract, 0},
     {IR_OP_scan, "captured", read_captured, 0},

@@ -178,6 +178,9 @@ static void print_attrs(Buf *out, const IrNode *n) {
     case IR_OP_pad:
         print_starts(out, n);
         break;
+    case IR_OP_top_k:
+        buf_puts(out, a->reverse ? " smallest" : "");
+        break;
     case IR_OP_dot:
         buf_printf(out, " batch=%d", a->n_batch);
         print_ints(out, " contract=", a->lhs_axes, a->n_contract);

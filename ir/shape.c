@@ -392,6 +392,20 @@ bool ir_shape_argmax(IrFunction *f, IrNode *n, Buf *why) {
     return give(f, n, t);
 }
 
+bool ir_shape_top_k(IrFunction *f, IrNode *n, Buf *why) {
+    const IrType *x = ir_type_in(n, 0), *t = given(n, why);
+    if (!t)
+        return false;
+    if (x->rank == 0 || x->dtype == IR_BOOL)
+        return breaks_in(why, n, 0, "top_k: numbers along a last axis");
+    int last = x->rank - 1;
+    bool fits = t->dtype == IR_I32 && t->rank == x->rank &&
+                may_lie_within(f->dims, ir_dim_const(f->dims, 0), t->dims[last], x->dims[last]);
+    for (int i = 0; fits && i < last; i++)
+        fits = t->dims[i] == x->dims[i];
+    return fits || breaks_result(why, n, "top_k: i32 indices, at most as many as the last axis has");
+}
+
 static bool contains(const int *axes, int n, int axis) {
     for (int i = 0; i < n; i++) {
         if (axes[i] == axis)

@@ -48,7 +48,7 @@ static bool same_name(const char *a, const char *b) {
 
 static bool same_attrs(const IrAttrs *a, const IrAttrs *b) {
     if (memcmp(&a->value, &b->value, sizeof a->value) != 0 || a->axis != b->axis ||
-        a->index != b->index || a->n_axes != b->n_axes || a->dim != b->dim ||
+        a->index != b->index || a->reverse != b->reverse || a->n_axes != b->n_axes || a->dim != b->dim ||
         a->n_batch != b->n_batch || a->n_contract != b->n_contract || a->n_loops != b->n_loops ||
         a->n_key_axes != b->n_key_axes || !same_name(a->name, b->name))
         return false;

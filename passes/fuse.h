@@ -153,6 +153,11 @@ bool fuse_unit_stride(const IrNode *n, int axis);
 // fastest; -1 if there is none.
 int fuse_last_free(const IrNode *dot, int side);
 
+// ---- fuse_order.c -------------------------------------------------------------------------------
+
+// Puts reductions where a top_k stands.
+void fuse_order(PassCtx *cx, IrFunction *f);
+
 // ---- fuse_view.c --------------------------------------------------------------------------------
 
 // What a captured parameter stands for: the node of an outer scope. Other nodes are themselves.

@@ -181,6 +181,11 @@ static IrNode *batch_argmax(Batch *m, IrNode *n, BatchValue *in) {
     return ir_argmax(&m->b, batch_node(m, in[0]));
 }
 
+static IrNode *batch_top_k(Batch *m, IrNode *n, BatchValue *in) {
+    IrDim *count = n->types[0].dims[n->types[0].rank - 1];
+    return ir_top_k(&m->b, batch_node(m, in[0]), count, n->attrs.reverse);
+}
+
 // One product in each case. A batched side alone gets the map's axis as a free axis; it comes
 // behind the batch axes, since those lead on both sides.
 static IrNode *batch_dot(Batch *m, IrNode *n, BatchValue *in) {

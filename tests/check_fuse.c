@@ -145,6 +145,40 @@ START_TEST(concat_is_stored_part_by_part) {
 }
 END_TEST
 
+// ---- order
+
+START_TEST(top_k_orders_all_numbers) {
+    static const char text[] = "func @f(%x: f64[2,8] in \"x\", %i: i32[5] in \"i\") {"
+                               "  %l = top_k %x : i32[2,8]"
+                               "  %s = top_k %x smallest : i32[2,8]"
+                               "  %k = top_k %x : i32[2,3]"
+                               "  %e = top_k %x : i32[2,0]"
+                               "  %j = top_k %i : i32[5]"
+                               "  return %l out \"l\", %s out \"s\", %k out \"k\", %e out \"e\","
+                               "         %j out \"j\""
+                               "}";
+    static const double x[16] = {1,       NAN, -INFINITY, INFINITY, NAN,  1, -1, INFINITY,
+                                 1e-310, 0.0, -0.0,      0.0,      -1e300, 0, 5,  -1e-310};
+    static const double i[5] = {INT32_MIN, 7, INT32_MAX, 7, -1};
+    static const double expected[5][16] = {{1, 4, 3, 7, 0, 5, 6, 2, 6, 0, 1, 2, 3, 5, 7, 4},
+                                           {2, 6, 0, 5, 3, 7, 1, 4, 4, 7, 1, 2, 3, 5, 0, 6},
+                                           {1, 4, 3, 6, 0, 1},
+                                           {0},
+                                           {2, 1, 3, 4, 0}};
+    IrFunction *f = graph_entry(graph_parse(&arena, &diag, text));
+    Eval e = {.arena = &arena};
+    EvalTensor **in = eval_random_inputs(&e, f, 1);
+    memcpy(in[0]->x, x, sizeof x);
+    memcpy(in[1]->x, i, sizeof i);
+    EvalTensor **direct = eval_function(&e, f, in);
+    EvalTensor **out = run_schedule(&e, run_lower(&arena, f, &run_small_pieces), in, 1);
+    for (int k = 0; k < 5; k++) {
+        ck_assert_mem_eq(direct[k]->x, expected[k], (size_t)out[k]->n * sizeof(double));
+        ck_assert_mem_eq(out[k]->x, expected[k], (size_t)out[k]->n * sizeof(double));
+    }
+}
+END_TEST
+
 // ---- products
 
 static const IrTree *find_loop(const IrTree *t) {
@@ -317,6 +351,7 @@ int main(void) {
     tcase_add_test(kernels, leaf_of_adam_is_one_kernel_in_place);
     tcase_add_test(kernels, two_sums_over_the_same_axis_share_a_kernel);
     tcase_add_test(kernels, concat_is_stored_part_by_part);
+    tcase_add_test(kernels, top_k_orders_all_numbers);
     tcase_add_test(kernels, transposed_weights_are_copied_before_the_loop);
     tcase_add_test(kernels, product_with_a_vector_is_a_reduction);
     tcase_add_test(kernels, equal_kernels_are_one);

@@ -272,6 +272,30 @@ static void eval_argmax(const EvalTensor *x, EvalTensor *y) {
     }
 }
 
+// Whether `a` stands before `b`; NaN is the largest.
+static bool comes_before(double a, double b, bool smallest) {
+    if (a != a || b != b)
+        return smallest ? a == a && b != b : a != a && b == b;
+    return smallest ? a < b : a > b;
+}
+
+// A stable sort by insertion, of which the first are kept.
+static void eval_top_k(const Eval *e, const IrNode *n, const EvalTensor *x, EvalTensor *y) {
+    int64_t size = x->shape[x->rank - 1], count = y->shape[y->rank - 1];
+    int64_t *order = arena_array(e->arena, int64_t, size + 1);
+    for (int64_t row = 0; row < (count ? y->n / count : 0); row++) {
+        const double *at = &x->x[row * size];
+        for (int64_t i = 0; i < size; i++) {
+            int64_t k = i;
+            for (; k > 0 && comes_before(at[i], at[order[k - 1]], n->attrs.reverse); k--)
+                order[k] = order[k - 1];
+            order[k] = i;
+        }
+        for (int64_t i = 0; i < count && size > 0; i++)
+            y->x[row * count + i] = (double)order[i < size ? i : size - 1];
+    }
+}
+
 // Axes of `x` that are neither batch nor contracted.
 static int free_axes(const EvalTensor *x, const IrAttrs *a, const int *contract, int *out) {
     int n = 0;
@@ -438,7 +462,10 @@ static EvalTensor *eval_node(const Eval *e, const IrNode *n, EvalTensor *const *
         eval_dot(n, in, y);
         break;
     case IR_KIND_ORDER:
-        eval_argmax(in[0], y);
+        if (n->op == IR_OP_top_k)
+            eval_top_k(e, n, in[0], y);
+        else
+            eval_argmax(in[0], y);
         break;
     case IR_KIND_CONTROL:
         ir_bug(n, "an operation that the evaluator does not know");

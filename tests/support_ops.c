@@ -30,7 +30,9 @@ int ops_count(IrOp op) {
     IrKind kind = ir_op_info[op].kind;
     if (kind == IR_KIND_LEAF || kind == IR_KIND_CONTROL)
         return 0;
-    return op == IR_OP_dot ? (int)(sizeof products / sizeof *products) : 1;
+    if (op == IR_OP_dot)
+        return (int)(sizeof products / sizeof *products);
+    return op == IR_OP_top_k ? 2 : 1;
 }
 
 static IrType type(IrDims *ds, IrDtype dtype, Shape s) {
@@ -62,6 +64,7 @@ int ops_inputs(IrDims *ds, IrOp op, int example, IrType *types) {
         return 1;
     case IR_OP_slice:
     case IR_OP_argmax:
+    case IR_OP_top_k:
         types[0] = type(ds, IR_F64, s43);
         return 1;
     case IR_OP_concat:
@@ -144,6 +147,8 @@ IrNode *ops_build(IrBuilder *b, IrOp op, int example, IrNode *const *x) {
         return ir_reduce(b, op, x[0], 2, (int[]){0, 2});
     case IR_OP_argmax:
         return ir_argmax(b, x[0]);
+    case IR_OP_top_k:
+        return ir_top_k(b, x[0], n2, example > 0);
     case IR_OP_dot:
         return ir_dot(b, x[0], x[1], products[example].n_batch, products[example].n_contract,
                       products[example].lhs_axes, products[example].rhs_axes);

@@ -1,5 +1,5 @@
-// tests/support_run.h -- graphs lowered to kernels, run by the reference back end, and compared
-// with their direct evaluation.
+// tests/support_run.h -- graphs lowered to kernels, run by the reference back end or compiled, and
+// compared with their direct evaluation.
 #ifndef TESTS_SUPPORT_RUN_H
 #define TESTS_SUPPORT_RUN_H
 
@@ -20,7 +20,10 @@ EvalTensor **run_schedule(const Eval *e, const IrSchedule *s, EvalTensor *const 
 // is less; with size 0 all are 0.
 double run_distance(const IrFunction *f, int64_t size, uint64_t salt);
 
-// The same for text that holds one function.
+// The same after all passes, by the reference back end and by native code, for each of `sizes`.
+double run_compiled_distance(const IrFunction *f, const int64_t *sizes, int n_sizes, uint64_t salt);
+
+// run_distance for text that holds one function.
 double run_text_distance(const char *text, int64_t size);
 
 // Number of nodes of a kind in `t`.

@@ -199,27 +199,6 @@ static Value *make_reduce(Cx *cx, const BuiltinCall *c) {
     return builtin_each_leaf(cx, c, reduce_leaf);
 }
 
-static Value *argmax_leaf(Cx *cx, const BuiltinCall *c, Value **in) {
-    Value *x = builtin_tensor(cx, in[0], c->locs[0], false);
-    if (x->kind == VALUE_POISON)
-        return x;
-    if (!x->type.rank) {
-        elab_error(cx, c->loc, E_rank, "'argmax' goes along the last axis, and this is %s",
-                   elab_describe(cx, x));
-        elab_note_value(cx, x);
-        return elab_poison(cx);
-    }
-    IrBuilder b = frame_builder(cx, c->loc);
-    IrNode *n = frame_use(cx, x);
-    if (!ir_dtype_is_real(x->type.dtype))
-        n = ir_cast(&b, n, cx->e->w->real);
-    return frame_value(cx, ir_argmax(&b, n), NULL, c->loc);
-}
-
-static Value *make_argmax(Cx *cx, const BuiltinCall *c) {
-    return builtin_each_leaf(cx, c, argmax_leaf);
-}
-
 // ---- records ------------------------------------------------------------------------------------
 
 static Value *sum_leaf(Cx *cx, const BuiltinCall *c, Value **in) {
@@ -373,7 +352,15 @@ static const Builtin builtins[] = {
     {"sum",    1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_sum,        false, "sum over axes"},
     {"max",    1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_max, false, "largest over axes"},
     {"min",    1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_min, false, "smallest over axes"},
-    {"argmax", 1, 1, {0}, make_argmax, 0, false, "index of the largest along the last axis"},
+
+    {"argmax",      1, 1, {0}, builtin_argmax, 0,      false, "index of the largest along the last axis"},
+    {"argmin",      1, 1, {0}, builtin_argmin, 0,      false, "index of the smallest along the last axis"},
+    {"top_k",       2, 2, {0}, builtin_top_k, 0,       false, "the largest along the last axis, {value, index}"},
+    {"argsort",     1, 1, {0}, builtin_argsort, 0,     false, "indices in increasing order along the last axis"},
+    {"sort",        1, 1, {0}, builtin_sort, 0,        false, "in increasing order along the last axis"},
+    {"take_along",  2, 2, {0}, builtin_take_along, 0,  false, "elements of the last axis at i32 indices"},
+    {"scatter_add", 3, 3, {0}, builtin_scatter_add, 0, false, "sums of rows at i32 indices"},
+    {"one_hot",     2, 2, {0}, builtin_one_hot, 0,     false, "1.0 at an i32 index, else 0.0"},
 
     {"concat",     1, -1, {"axis"}, builtin_concat, 0,     false, "joined along an axis"},
     {"stack",      1, -1, {"axis"}, builtin_stack, 0,      false, "joined along a new axis"},

@@ -1,4 +1,4 @@
-// ir/lang/builtins.h -- what builtins.c, shapes.c and draws.c share. Private to ir/lang.
+// ir/lang/builtins.h -- what builtins.c, shapes.c, order.c and draws.c share. Private to ir/lang.
 #ifndef IR_LANG_BUILTINS_H
 #define IR_LANG_BUILTINS_H
 
@@ -34,6 +34,15 @@ Value *builtin_ones(Cx *cx, const BuiltinCall *c);
 Value *builtin_full(Cx *cx, const BuiltinCall *c);
 Value *builtin_zeros_like(Cx *cx, const BuiltinCall *c);
 Value *builtin_ones_like(Cx *cx, const BuiltinCall *c);
+
+Value *builtin_argmax(Cx *cx, const BuiltinCall *c);
+Value *builtin_argmin(Cx *cx, const BuiltinCall *c);
+Value *builtin_top_k(Cx *cx, const BuiltinCall *c);
+Value *builtin_argsort(Cx *cx, const BuiltinCall *c);
+Value *builtin_sort(Cx *cx, const BuiltinCall *c);
+Value *builtin_take_along(Cx *cx, const BuiltinCall *c);
+Value *builtin_scatter_add(Cx *cx, const BuiltinCall *c);
+Value *builtin_one_hot(Cx *cx, const BuiltinCall *c);
 
 Value *draw_normal(Cx *cx, const BuiltinCall *c);
 Value *draw_uniform(Cx *cx, const BuiltinCall *c);

@@ -1,0 +1,136 @@
+// tests/check_language_features.c -- whole functions in the language, compiled: what each feature
+// gives with sizes that come with the call, none and one included, within loops, maps and records.
+//
+// Each is evaluated directly as it was written (tests/support_eval.h), and run after all passes by
+// the reference back end and by native code, on one thread and on several, which must agree.
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "ir/base/buf.h"
+#include "ir/lang/lang.h"
+#include "tests/support_graph.h"
+#include "tests/support_run.h"
+
+static Arena arena;
+static Diag diag;
+static char folder[64];
+
+static void setup(void) {
+    arena = (Arena){0};
+    diag = (Diag){0};
+    strcpy(folder, "/tmp/check_features.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void teardown(void) {
+    char command[128];
+    snprintf(command, sizeof command, "rm -r %s", folder);
+    ck_assert_int_eq(system(command), 0);
+    arena_free(&arena);
+    diag_free(&diag);
+}
+
+static void no_errors(void) {
+    if (!diag.n_errors)
+        return;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    diag_print(&diag, out, false);
+    fclose(out);
+    ck_abort_msg("%s", text);
+}
+
+// The function `f` of a module.
+static IrFunction *elaborate(const char *text) {
+    const char *path = arena_printf(&arena, "%s/module.yaml", folder);
+    char why[256];
+    ck_assert_msg(buf_write_file(path, text, strlen(text), why, sizeof why), "%s", why);
+    LangPair bind = {.name = "", .value = path};
+    const char *roots[] = {"models", folder};
+    LangOptions o = {.real = IR_F64, .binds = &bind, .n_binds = 1, .roots = roots, .n_roots = 2};
+    LangWorld *w = lang_open(&arena, &diag, &o);
+    no_errors();
+    IrModule *m = lang_elaborate(w, &diag, &(LangRequest){.instance = "", .name = "f"});
+    no_errors();
+    return graph_after(&arena, graph_entry(m), (PassFn *[]){pass_inline, NULL});
+}
+
+// ---- features -----------------------------------------------------------------------------------
+
+// Inputs are x: [N, 3], y: [M], i: i32[N], b: bool[N], a: []. A body of several lines starts with a
+// line break.
+typedef struct Feature {
+    const char *name, *body;
+} Feature;
+
+// clang-format off
+static const Feature features[] = {
+    // order
+    {"top_k of a bounded axis", "{t: \"top_k(y, 2)\"}"},
+    {"top_k of rows", "{t: \"top_k(x, 2)\", all: \"top_k(x, 3).value\"}"},
+    {"top_k of perhaps more than there are", "\"top_k(x[:, 0], 2)\""},
+    {"top_k of as many as there are", "\"top_k(y, M)\""},
+    {"top_k of equals and of whole numbers", "{t: \"top_k(i, 1)\", u: \"argsort(i)\", v: \"sort(i)\"}"},
+    {"top_k under a map", "map(best, x)"},
+    {"elites of a loop that draws", "\n    nodes:\n"
+     "      path:\n"
+     "        scan: {carry: {m: a, s: 1.0}, steps: 4}\n"
+     "        nodes: {z: \"m + s * draw.normal([M])\", e: \"top_k(z, 2).value\"}\n"
+     "        next: {m: mean(e), s: var(e) + 0.1}\n"
+     "        collect: {path: m}\n"
+     "    output: path"},
+    {"gradients through top_k and sort", "grad(sorted, wrt='x')(x, y)"},
+    {"argmin", "{a: argmin(x), b: argmin(y), c: argmin(i)}"},
+    // indices
+    {"take_along one of each row", "\"take_along(x, i)\""},
+    {"take_along several of each row", "\"take_along(x, stack(i, 2 - i, axis=-1))\""},
+    {"gradient of take_along", "grad(chosen, wrt='x')(x, i)"},
+    {"scatter_add of rows", "{r: \"scatter_add(i, x, 4)\", s: \"scatter_add(i, a * real(i), M)\"}"},
+    {"one_hot", "\"one_hot(i, 3) @ ones([3, 2])\""},
+};
+// clang-format on
+
+static const char *const around = //
+    "module: m\n"
+    "dims: {N: {max: 20}, M: {max: 40}}\n"
+    "functions:\n"
+    "  best: {inputs: {r: \"[3]\"}, output: \"top_k(r, 2)\"}\n"
+    "  sorted:\n"
+    "    inputs: {x: \"[N, 3]\", y: \"[M]\"}\n"
+    "    output: \"sum(top_k(x, 2).value * stack(1.0, 3.0)) + sum(sort(y) * real(arange(M))) * sum(x)\"\n"
+    "  chosen:\n"
+    "    inputs: {x: \"[N, 3]\", i: \"i32[N]\"}\n"
+    "    output: \"sum(take_along(x, i) ** 2)\"\n"
+    "  f:\n"
+    "    inputs: {x: \"[N, 3]\", y: \"[M]\", i: \"i32[N]\", b: \"bool[N]\", a: \"[]\"}\n";
+
+START_TEST(feature_agrees_with_its_meaning) {
+    const Feature *x = &features[_i];
+    const char *key = *x->body == '\n' ? "" : "    output: ";
+    IrFunction *f = elaborate(arena_printf(&arena, "%s%s%s\n", around, key,
+                                           *x->body == '\n' ? x->body + 1 : x->body));
+    static const int64_t sizes[] = {0, 1, 2, 3, 9};
+    double d = run_compiled_distance(f, sizes, 5, 3);
+    ck_assert_msg(d < 1e-9, "%s: %g", x->name, d);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("language_features");
+
+    TCase *compiled = tcase_create("compiled");
+    tcase_add_checked_fixture(compiled, setup, teardown);
+    tcase_set_timeout(compiled, 60);
+    tcase_add_loop_test(compiled, feature_agrees_with_its_meaning, 0,
+                        (int)(sizeof features / sizeof *features));
+    suite_add_tcase(s, compiled);
+
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
