@@ -8,9 +8,11 @@ const PassId pass_default_pipeline[] = {
     // one graph without calls
     PASS_inline,
 
-    // tidied; what does not change leaves the loops
+    // tidied; what does not change leaves the loops, also where products were put into another
+    // order
     PASS_simplify, PASS_fold, PASS_cse, PASS_dce,
-    PASS_hoist, PASS_simplify, PASS_cse, PASS_dce,
+    PASS_hoist, PASS_lowrank, PASS_hoist,
+    PASS_simplify, PASS_cse, PASS_dce,
 
     // the innermost gradients, or maps, become ordinary nodes; then again from behind `inline`,
     // until there are none
