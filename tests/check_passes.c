@@ -103,8 +103,8 @@ START_TEST(eliminations_go_from_the_inside_out) {
                           "  return %d g \"x\""
                           "}");
     static const PassId rows[] = {PASS_inline, PASS_dce, PASS_grad, PASS_map};
-    static const PassId runs[] = {PASS_inline, PASS_dce, PASS_grad, PASS_dce, PASS_grad, PASS_map,
-                                  PASS_dce,    PASS_grad, PASS_dce, PASS_grad, PASS_map};
+    static const PassId runs[] = {PASS_inline, PASS_dce,  PASS_grad, PASS_dce,  PASS_grad, PASS_map,
+                                  PASS_dce,    PASS_grad, PASS_dce,  PASS_grad, PASS_map};
     PassOptions o = {.pipeline = rows, .n_pipeline = sizeof rows / sizeof *rows};
     PassReport report = {0};
     IrFunction *before = ir_clone_function(&arena, f);
@@ -177,8 +177,9 @@ END_TEST
 
 // ---- random graphs
 
-static PassFn *const clean[] = {pass_simplify, pass_fold, pass_cse, pass_dce, pass_hoist,
-                                pass_simplify, pass_cse,  pass_dce, NULL};
+static PassFn *const clean[] = {pass_simplify, pass_fold,    pass_cse,   pass_dce,
+                                pass_hoist,    pass_lowrank, pass_hoist, pass_simplify,
+                                pass_cse,      pass_dce,     NULL};
 
 START_TEST(cleaning_changes_no_number) {
     for (uint64_t seed = 0; seed < 8; seed++) {
