@@ -62,6 +62,12 @@ extern const IrOpInfo ir_op_info[IR_OP_COUNT];
 
 IrOp ir_op_find(const char *name); // IR_OP_COUNT when there is none
 
+// Arithmetic operations that one element costs, for cost models: of the result for elementwise
+// operations, draws and moves (0 where only addresses change), of the first operand for reductions,
+// of each product that is summed for `dot`. Roughly those of the back ends' polynomials. 0 for
+// CONTROL.
+double ir_op_cost(IrOp op);
+
 typedef struct IrNode IrNode;
 typedef struct IrBlock IrBlock;
 typedef struct IrFunction IrFunction;

@@ -142,7 +142,7 @@ static double count_indices(const IrKernel *k, unsigned mask, const int64_t *val
     return n;
 }
 
-// Operations that one evaluation costs; roughly those of the polynomials of the back ends.
+// Operations that one evaluation costs.
 static double scalar_cost(const IrScalar *s) {
     switch (s->kind) {
     case IR_SCALAR_LOAD:
@@ -154,11 +154,8 @@ static double scalar_cost(const IrScalar *s) {
     case IR_SCALAR_COUNT:
         return 0;
     case IR_SCALAR_DRAW:
-        return s->op == IR_OP_draw_normal ? 60 : 40;
     case IR_SCALAR_MAP:
-        if (s->op == IR_OP_pow)
-            return 30;
-        return ir_op_info[s->op].result == IR_RESULT_REAL && s->op != IR_OP_floor ? 10 : 1;
+        return ir_op_cost(s->op);
     case IR_SCALAR_SELECT:
     case IR_SCALAR_CAST:
     case IR_SCALAR_REDUCE:

@@ -16,6 +16,45 @@ const IrOpInfo ir_op_info[IR_OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+double ir_op_cost(IrOp op) {
+    switch (op) {
+    case IR_OP_draw_normal:
+        return 60;
+    case IR_OP_draw_uniform:
+        return 40;
+    case IR_OP_pow:
+        return 30;
+    case IR_OP_exp:
+    case IR_OP_expm1:
+    case IR_OP_log:
+    case IR_OP_log1p:
+    case IR_OP_tanh:
+    case IR_OP_sigmoid:
+    case IR_OP_sin:
+    case IR_OP_cos:
+        return 10;
+    case IR_OP_div:
+    case IR_OP_sqrt:
+        return 4;
+    case IR_OP_dot:
+    case IR_OP_gather:
+        return 2;
+    case IR_OP_scatter_add:
+        return 4;
+    case IR_OP_stop_gradient:
+    case IR_OP_sample:
+    case IR_OP_reshape:
+    case IR_OP_transpose:
+    case IR_OP_broadcast:
+    case IR_OP_slice:
+        return 0;
+    default:
+        break;
+    }
+    IrKind kind = ir_op_info[op].kind;
+    return kind == IR_KIND_LEAF || kind == IR_KIND_CONTROL ? 0 : 1;
+}
+
 IrOp ir_op_find(const char *name) {
     for (int op = 0; op < IR_OP_COUNT; op++) {
         if (strcmp(ir_op_info[op].name, name) == 0)

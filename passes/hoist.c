@@ -78,41 +78,18 @@ static void capture_constant_carries(Hoist *h) {
 
 // ---- what is worth moving -----------------------------------------------------------------------
 
+// At most DEAR: what sums or loops always is, and a scatter, which goes row by row.
 static int own_cost(const IrNode *n) {
-    switch (n->op) {
-    case IR_OP_exp:
-    case IR_OP_expm1:
-    case IR_OP_log:
-    case IR_OP_log1p:
-    case IR_OP_tanh:
-    case IR_OP_sigmoid:
-    case IR_OP_sin:
-    case IR_OP_cos:
-    case IR_OP_pow:
-    case IR_OP_draw_normal:
-    case IR_OP_draw_uniform:
-    case IR_OP_scatter_add:
+    IrKind kind = ir_op_info[n->op].kind;
+    if (n->op == IR_OP_scatter_add)
         return DEAR;
-    case IR_OP_div:
-    case IR_OP_sqrt:
-    case IR_OP_concat:
+    if (n->op == IR_OP_concat)
         return DEAR / 2;
-    case IR_OP_const:
-    case IR_OP_iota:
-    case IR_OP_extent:
-    case IR_OP_broadcast:
-    case IR_OP_transpose:
-    case IR_OP_reshape:
-    case IR_OP_slice:
-    case IR_OP_get:
-    case IR_OP_stop_gradient:
-    case IR_OP_sample:
-        return 0;
-    default:
-        return ir_op_info[n->op].kind == IR_KIND_MAP || ir_op_info[n->op].kind == IR_KIND_MOVE
-                   ? 1
-                   : DEAR;
+    if (kind == IR_KIND_MAP || kind == IR_KIND_MOVE || kind == IR_KIND_LEAF) {
+        double cost = ir_op_cost(n->op);
+        return cost < DEAR ? (int)cost : DEAR;
     }
+    return n->op == IR_OP_get ? 0 : DEAR;
 }
 
 // Cost of computing invariant `n` for one element, at most DEAR, from what has moved already.
