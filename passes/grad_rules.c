@@ -59,7 +59,7 @@ static void grad_cos(IrBuilder *b, IrNode *y, IrNode *dy, IrNode **dx) {
 }
 
 static void grad_relu(IrBuilder *b, IrNode *y, IrNode *dy, IrNode **dx) {
-    IrNode *is_on = ir_less(b, zeros(b, y), y->in[0]);
+    IrNode *is_on = ir_less(b, zeros(b, y), y); // so that nothing before y need be kept
     dx[0] = ir_select(b, is_on, dy, zeros(b, y));
 }
 

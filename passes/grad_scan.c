@@ -8,16 +8,17 @@
 //            takes adjoints of collected values, and what was collected, as slices
 //
 // A value of the joint body belongs to the forward part unless it depends on an adjoint. Where the
-// reverse part needs one, it is made again from carries, slices and captured values if it is cheap
-// (elementwise, a move, a draw, a constant) or does not change from step to step; products,
-// reductions and results of inner loops are collected. Inner loops were cut the same way before,
-// so what they collected is collected once more, with an axis in front.
+// reverse part needs one, it is stored, which is to say collected by the forward loop, or made
+// again from what is stored, slices and captured values, whichever costs less (residuals.c). Inner
+// loops were cut the same way before, so what they collected may be collected once more, with an
+// axis in front.
 //
 // The adjoint of a weight is a product in each step. Where that costs less memory traffic, its
 // factors are collected instead, and one product over all steps is made after the loop.
 #include "passes/grad.h"
 
 #include "ir/shape.h"
+#include "passes/residuals.h"
 
 // The adjoint of a captured value in one step, as a sum.
 typedef struct Terms {
@@ -38,6 +39,7 @@ typedef struct Scan {
     PassSet reached;                 // nodes of the body that may get an adjoint
     PassSet late;                    // depend on an adjoint
     PassSet changes;                 // depend on the step
+    PassSet stored;                  // forward values that are kept for the reverse part
     PassSet needed;                  // of the joint body, by the reverse part
     PassSet stacked;                 // factors of products that are made after the loop
     Terms *terms;                    // of each captured operand
@@ -137,31 +139,6 @@ static void differentiate_body(Scan *s, IrNode *const *d) {
 
 // ---- the cut ------------------------------------------------------------------------------------
 
-static bool is_in(const PassSet *set, const IrNode *n) {
-    return pass_set_has(set, n) || (n->op == IR_OP_get && pass_set_has(set, n->in[0]));
-}
-
-static bool is_cheap(const IrNode *n) {
-    switch (ir_op_info[n->op].kind) {
-    case IR_KIND_MAP:
-    case IR_KIND_LEAF:
-        return true;
-    case IR_KIND_MOVE:
-        return n->op != IR_OP_scatter_add;
-    case IR_KIND_REDUCE:
-    case IR_KIND_CONTRACT:
-    case IR_KIND_ORDER:
-    case IR_KIND_CONTROL:
-        return false;
-    }
-    ir_bug(n, "an operation of no kind");
-}
-
-// A node of the forward part whose value is handed to the reverse part.
-static bool is_collected(const Scan *s, const IrNode *n) {
-    return !is_in(&s->late, n) && is_in(&s->changes, n) && !is_cheap(n);
-}
-
 static void find_parts(Scan *s) {
     s->changes = pass_set(s->outer->cx->scratch);
     for (int k = s->n_captured; k < s->n_params; k++)
@@ -172,7 +149,7 @@ static void find_parts(Scan *s) {
 
 // True when the values of all steps are, or will be, an array outside of the reverse loop.
 static bool is_array(const Scan *s, const IrNode *n) {
-    for (int k = s->n_captured; k < s->n_params; k++) {
+    for (int k = s->n_captured + s->n_carry; k < s->n_params; k++) {
         if (s->body->params[k] == n)
             return true;
     }
@@ -180,7 +157,7 @@ static bool is_array(const Scan *s, const IrNode *n) {
         if (s->d_result[i] == n)
             return true;
     }
-    return is_collected(s, n);
+    return pass_set_has(&s->stored, n);
 }
 
 // Elements that are written to collect `n` in the reverse loop.
@@ -194,19 +171,70 @@ static IrNode *product_of(IrNode *n) {
     return x->op == IR_OP_dot ? x : NULL;
 }
 
-// A sum in the loop reads and writes the whole result in each step; factors are written, and read
-// by the product, which has to be made anyway.
-static bool is_better_after_loop(const Scan *s, IrNode *n) {
+// A product whose factors both change, so that one over all steps is the sum over the steps.
+static bool can_be_after_loop(const Scan *s, IrNode *n) {
     IrNode *dot = product_of(n);
     if (!dot || dot->attrs.n_batch > 0 || dot->attrs.n_contract == IR_MAX_RANK)
         return false;
     for (int k = 0; k < 2; k++) {
         const IrNode *x = dot->in[k];
-        if (x->types[0].rank == IR_MAX_RANK || !(is_in(&s->changes, x) || is_in(&s->late, x)))
+        if (x->types[0].rank == IR_MAX_RANK ||
+            !(pass_set_covers(&s->changes, x) || pass_set_covers(&s->late, x)))
             return false;
     }
+    return true;
+}
+
+// A sum in the loop reads and writes the whole result in each step; factors are written, and read
+// by the product, which has to be made anyway.
+static bool is_better_after_loop(const Scan *s, IrNode *n) {
+    if (!can_be_after_loop(s, n))
+        return false;
+    IrNode *dot = product_of(n);
     int64_t result = ir_dim_likely(ir_type_count(s->outer->fn->dims, &n->types[0]));
     return cost_of_array(s, dot->in[0]) + cost_of_array(s, dot->in[1]) <= result;
+}
+
+// Adds the factors of products that may be made after the loop.
+static void find_factors(const Scan *s, IrNode *n, PassSet *factors) {
+    if (n->op == IR_OP_add) {
+        find_factors(s, n->in[0], factors);
+        find_factors(s, n->in[1], factors);
+    } else if (can_be_after_loop(s, n)) {
+        pass_set_add(factors, product_of(n)->in[0]);
+        pass_set_add(factors, product_of(n)->in[1]);
+    }
+}
+
+// Decides what the forward loop stores, from what the adjoints read.
+static void find_stored(Scan *s) {
+    Arena *scratch = s->outer->cx->scratch;
+    PassSet wanted = pass_set(scratch), factors = pass_set(scratch), given = pass_set(scratch);
+    for (int k = 0; k < s->n_params; k++) {
+        if (s->dx[k])
+            pass_set_add(&wanted, s->dx[k]);
+        if (s->dx[k] && k < s->n_captured)
+            find_factors(s, s->dx[k], &factors);
+    }
+    for (int i = s->body->n - 1; i >= 0; i--) {
+        IrNode *n = s->body->nodes[i];
+        for (int k = 0; k < n->n_in && pass_set_has(&wanted, n) && pass_set_covers(&s->late, n);
+             k++)
+            pass_set_add(&wanted, n->in[k]);
+    }
+    for (int i = s->n_carry; i < s->n_results; i++)
+        pass_set_add(&given, s->body->results[i]);
+    s->stored = residuals_choose(&(Residuals){.cx = s->outer->cx,
+                                              .fn = s->outer->fn,
+                                              .body = s->body,
+                                              .steps = s->node->attrs.dim,
+                                              .carries = s->body->params + s->n_captured,
+                                              .n_carry = s->n_carry,
+                                              .changes = &s->changes,
+                                              .late = &s->late,
+                                              .wanted = &wanted,
+                                              .arrays = &factors,
+                                              .given = &given});
 }
 
 static void split_sum(Scan *s, IrNode *n, Terms *t) {
@@ -249,7 +277,7 @@ static void find_needed(Scan *s) {
     }
     for (int i = s->body->n - 1; i >= 0; i--) {
         IrNode *n = s->body->nodes[i];
-        if (!pass_set_has(&s->needed, n) || is_collected(s, n))
+        if (!pass_set_has(&s->needed, n) || pass_set_has(&s->stored, n))
             continue;
         for (int k = 0; k < n->n_in; k++)
             pass_set_add(&s->needed, n->in[k]);
@@ -312,7 +340,16 @@ static bool is_wanted(const Scan *s, const IrNode *n) {
     return pass_set_has(&s->needed, n) || pass_set_has(&s->stacked, n);
 }
 
-// Makes the forward loop collect what is wanted of it, and hands that on.
+// Which of the loop's results collects `n`, or -1.
+static int result_of(const Scan *s, const IrNode *n) {
+    for (int i = s->n_carry; i < s->n_results; i++) {
+        if (s->body->results[i] == n)
+            return i;
+    }
+    return -1;
+}
+
+// Makes the forward loop collect what is stored, and hands that on.
 static void add_collected(Scan *s, Reverse *r, IrBuilder *b) {
     Arena *scratch = s->outer->cx->scratch;
     IrNode **kept = NULL;
@@ -324,19 +361,25 @@ static void add_collected(Scan *s, Reverse *r, IrBuilder *b) {
     }
     for (int i = 0; i < s->body->n; i++) {
         IrNode *n = s->body->nodes[i];
-        if (is_wanted(s, n) && is_collected(s, n))
+        if (is_wanted(s, n) && pass_set_has(&s->stored, n))
             arena_push(scratch, kept, n_kept, cap_kept, n);
     }
 
     // the loop's types, once all results are there
-    for (int i = 0; i < n_kept; i++)
+    int *at = arena_array(scratch, int, n_kept);
+    for (int i = 0; i < n_kept; i++) {
+        at[i] = result_of(s, kept[i]);
+        if (at[i] >= 0)
+            continue;
+        at[i] = s->body->n_results;
         ir_block_add_result(s->outer->fn, s->body, kept[i]);
+    }
     Buf why = {0};
     if (!ir_infer(s->outer->fn, s->node, &why))
         ir_bug(s->node, "%s", buf_text(&why));
     buf_free(&why);
     for (int i = 0; i < n_kept; i++)
-        add_array(s, r, kept[i], ir_get(b, s->node, s->n_results + i));
+        add_array(s, r, kept[i], ir_get(b, s->node, at[i]));
 }
 
 // Slices: adjoints of collected values, the arrays of the forward loop, what it collects.
@@ -363,7 +406,7 @@ static void copy_needed(Scan *s, Reverse *r) {
 
         // a body that stays in the forward loop too is copied
         IrNode own = *n;
-        if (n->body && !is_in(&s->late, n))
+        if (n->body && !pass_set_covers(&s->late, n))
             own.body = ir_clone_block(s->outer->fn, n->body);
         ir_node_map_put(&r->became, n, ir_copy(&b, &own, in));
     }
@@ -487,6 +530,7 @@ void grad_through_scan(GradBlock *g, IrNode *scan, IrNode *const *d) {
     find_reached(&s, d);
     differentiate_body(&s, d);
     find_parts(&s);
+    find_stored(&s);
     find_terms(&s);
     find_needed(&s);
 

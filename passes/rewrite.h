@@ -18,6 +18,11 @@ static inline bool pass_set_has(const PassSet *s, const IrNode *n) {
     return ir_node_map_get(&s->map, n) != NULL;
 }
 
+// The same, but a result of a node in the set counts as in it.
+static inline bool pass_set_covers(const PassSet *s, const IrNode *n) {
+    return pass_set_has(s, n) || (n->op == IR_OP_get && pass_set_has(s, n->in[0]));
+}
+
 // Adds `n` and says whether it is new.
 bool pass_set_add(PassSet *s, IrNode *n);
 

@@ -455,9 +455,24 @@ static const struct Graph {
      "  return %dp g \"p\", %da g \"a\", %du g \"u\"\n}\n"},
 };
 
+// `text` for so many likely steps that next to nothing can be stored.
+static char *when_memory_is_short(const char *text) {
+    Buf out = {0};
+    const char *at;
+    for (; (at = strstr(text, "max=20")); text = at + strlen("max=20")) {
+        buf_put(&out, text, (size_t)(at - text));
+        buf_puts(&out, "max=1073741824");
+    }
+    buf_puts(&out, text);
+    char *s = arena_strdup(&arena, buf_text(&out));
+    buf_free(&out);
+    return s;
+}
+
 START_TEST(loops_agree_with_finite_differences) {
-    const struct Graph *g = &graphs[_i];
-    IrFunction *f = graph_entry(graph_parse(&arena, &diag, g->text));
+    const struct Graph *g = &graphs[_i / 2];
+    const char *text = _i % 2 ? when_memory_is_short(g->text) : g->text;
+    IrFunction *f = graph_entry(graph_parse(&arena, &diag, text));
     IrFunction *after = graph_after(&arena, f, all);
     ck_assert_int_eq(graph_count(after, IR_OP_grad), 0);
     ck_assert_int_eq(graph_count(after, IR_OP_map), 0);
@@ -492,7 +507,7 @@ int main(void) {
     tcase_add_checked_fixture(loops, setup, teardown);
     tcase_set_timeout(loops, 60);
     tcase_add_loop_test(loops, loops_agree_with_finite_differences, 0,
-                        (int)(sizeof graphs / sizeof *graphs));
+                        2 * (int)(sizeof graphs / sizeof *graphs));
     suite_add_tcase(s, loops);
 
     SRunner *r = srunner_create(s);
