@@ -114,25 +114,31 @@ static void fail(Work *w, const char *why) {
     pthread_mutex_unlock(&w->lock);
 }
 
-// Takes one unit after the other until there are none left.
+// Takes one unit after the other until there are none left. The step only passes arguments to
+// kernels and grows with the model, so it is generated without optimisation, in linear time.
 static void *make_objects(void *data) {
     Work *w = data;
     char why[WHY] = "";
-    LLVMTargetMachineRef machine = NULL;
+    LLVMTargetMachineRef machines[2] = {0}; // for steps and for kernels
 
     for (int i; (i = atomic_fetch_add(&w->next, 1)) < w->n;) {
         Unit *u = &w->units[i];
         if (u->done)
             continue;
-        if (!machine)
-            machine = llvm_machine_new(w->target, why, sizeof why);
-        if (!machine || !make_object(w, u, machine, why, sizeof why)) {
+        LLVMTargetMachineRef *machine = &machines[u->kernel != NULL];
+        if (!*machine)
+            *machine = llvm_machine_new(w->target,
+                                        u->kernel ? LLVMCodeGenLevelDefault : LLVMCodeGenLevelNone,
+                                        why, sizeof why);
+        if (!*machine || !make_object(w, u, *machine, why, sizeof why)) {
             fail(w, why);
             break;
         }
     }
-    if (machine)
-        LLVMDisposeTargetMachine(machine);
+    for (int k = 0; k < 2; k++) {
+        if (machines[k])
+            LLVMDisposeTargetMachine(machines[k]);
+    }
     return NULL;
 }
 
@@ -308,7 +314,7 @@ bool llvm_jit_emit(const LlvmTarget *target, const IrSchedule *s, const char *fo
     }
 
     llvm_initialize();
-    LLVMTargetMachineRef machine = llvm_machine_new(target, why, why_size);
+    LLVMTargetMachineRef machine = llvm_machine_new(target, LLVMCodeGenLevelDefault, why, why_size);
     if (!machine)
         return false;
     LLVMContextRef context = LLVMContextCreate();

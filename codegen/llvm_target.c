@@ -60,7 +60,7 @@ bool llvm_target_find(LlvmTarget *t, const char *cpu, char *why, size_t why_size
 
     LLVMTargetMachineRef machine = NULL;
     if (fits)
-        machine = llvm_machine_new(t, why, why_size);
+        machine = llvm_machine_new(t, LLVMCodeGenLevelDefault, why, why_size);
     else
         snprintf(why, why_size, "the description of this processor is too long");
     if (machine)
@@ -76,7 +76,8 @@ void llvm_target_describe(const LlvmTarget *t, Buf *out) {
                t->gemm_blas ? " blas" : "");
 }
 
-LLVMTargetMachineRef llvm_machine_new(const LlvmTarget *t, char *why, size_t why_size) {
+LLVMTargetMachineRef llvm_machine_new(const LlvmTarget *t, LLVMCodeGenOptLevel level, char *why,
+                                      size_t why_size) {
     LLVMTargetRef target;
     char *error = NULL;
     if (LLVMGetTargetFromTriple(t->triple, &target, &error)) {
@@ -85,8 +86,8 @@ LLVMTargetMachineRef llvm_machine_new(const LlvmTarget *t, char *why, size_t why
         return NULL;
     }
     LLVMTargetMachineRef machine =
-        LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, LLVMCodeGenLevelDefault,
-                                LLVMRelocPIC, LLVMCodeModelDefault);
+        LLVMCreateTargetMachine(target, t->triple, t->cpu, t->features, level, LLVMRelocPIC,
+                                LLVMCodeModelDefault);
     if (!machine)
         snprintf(why, why_size, "LLVM has no code generator for %s", t->triple);
     return machine;

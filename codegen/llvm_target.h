@@ -8,7 +8,7 @@
 #include "ir/base/buf.h"
 
 // Raise it with every change of generated code: objects of other versions are not used.
-#define LLVM_CODE_VERSION 4
+#define LLVM_CODE_VERSION 5
 
 // Initializes LLVM once for the process.
 void llvm_initialize(void);
@@ -20,8 +20,10 @@ bool llvm_target_find(LlvmTarget *t, const char *cpu, char *why, size_t why_size
 // Everything of a target that code depends on, and the versions of LLVM and of this code generator.
 void llvm_target_describe(const LlvmTarget *t, Buf *out);
 
-// A code generator for `t`; each thread has its own. NULL with a sentence.
-LLVMTargetMachineRef llvm_machine_new(const LlvmTarget *t, char *why, size_t why_size);
+// A code generator for `t`; each thread has its own. `level`: how hard it works. NULL with a
+// sentence.
+LLVMTargetMachineRef llvm_machine_new(const LlvmTarget *t, LLVMCodeGenOptLevel level, char *why,
+                                      size_t why_size);
 
 // Runs the passes over a module. False with a sentence.
 bool llvm_optimize(LLVMModuleRef module, LLVMTargetMachineRef machine, char *why, size_t why_size);
