@@ -148,6 +148,11 @@ START_TEST(maps_merge_lists_replace_and_null_removes) {
     ck_assert_int_eq(act->episodes, 9);
     ck_assert_str_eq(recipe.test.act->object, "actor");
 
+    put_file("a.yaml", "base: [base]\nprofile: p\nprofiles: {p: {bind: {other: b}}}\n");
+    put_file("b.yaml", "base: [a]\nbind: {actor: null, other: ~}\n");
+    open_with("b.yaml", NULL, NULL, 0); // above a profile
+    ck_assert_int_eq(yaml_find(recipe.root, "bind")->n, 1);
+
     put_file("a.yaml", "base: [base]\nx: [1, 2]\n");
     put_file("b.yaml", "base: [a]\nx: [3]\n");
     open_with("b.yaml", NULL, NULL, 0);

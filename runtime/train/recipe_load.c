@@ -94,6 +94,20 @@ static Yaml *take_profile(Loader *l, const Yaml *file) {
 
 static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out);
 
+// A module in place of a recipe is told as that, not as unknown keys.
+static bool is_recipe(Loader *l, const Yaml *file) {
+    static const char *const others[] = {"module", "interface"};
+    for (int i = 0; i < 2; i++) {
+        Loc loc;
+        if (yaml_find(file, "experiment") || !yaml_find_loc(file, others[i], &loc))
+            continue;
+        diag_error(l->diag, loc, E_wrong_kind, "this is %s %s, and an experiment was expected",
+                   i ? "an" : "a", others[i]);
+        return false;
+    }
+    return true;
+}
+
 static bool read_bases(Loader *l, const char *path, const Yaml *file, Layers *out) {
     RtReader r = {l->arena, l->diag};
     const char **names;
@@ -109,8 +123,8 @@ static bool read_bases(Loader *l, const char *path, const Yaml *file, Layers *ou
             diag_error(l->diag, locs[i], E_file, "there is no recipe '%s'", names[i]);
         done = base && read_layers(l, base, locs[i], &b) && done;
         out->tree = rt_tree_merge(l->arena, out->tree, b.tree);
-        out->profile = rt_tree_merge(l->arena, out->profile, b.profile);
-        out->above = rt_tree_merge(l->arena, out->above, b.above);
+        out->profile = rt_tree_stack(l->arena, out->profile, b.profile);
+        out->above = rt_tree_stack(l->arena, out->above, b.above);
         out->has_profile |= b.has_profile;
     }
     return done;
@@ -135,6 +149,7 @@ static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out) {
                    yaml_kind_name(file));
         done = false;
     }
+    done = done && is_recipe(l, file);
     if (done) {
         done = read_bases(l, path, file, out);
         Yaml *profile = take_profile(l, file);
@@ -144,11 +159,11 @@ static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out) {
         if (profile) {
             out->tree = rt_tree_merge(l->arena, out->tree, out->above);
             out->tree = rt_tree_merge(l->arena, out->tree, own);
-            out->profile = rt_tree_merge(l->arena, out->profile, profile);
+            out->profile = rt_tree_stack(l->arena, out->profile, profile);
             out->above = NULL;
             out->has_profile = true;
         } else if (out->has_profile)
-            out->above = rt_tree_merge(l->arena, out->above, own);
+            out->above = rt_tree_stack(l->arena, out->above, own);
         else
             out->tree = rt_tree_merge(l->arena, out->tree, own);
     }
@@ -284,7 +299,7 @@ static Yaml *read_all(Loader *l, const char *path, const char *profile) {
 
     l->profile = profile;
     l->n_profiles = 0;
-    if (!read_layers(l, path, (Loc){0}, &layers))
+    if (!read_layers(l, path, (Loc){0}, &layers) || l->diag->n_errors)
         return NULL;
     const Yaml *said = yaml_find(layers.tree, "profile");
     if (yaml_find(layers.above, "profile"))

@@ -37,7 +37,8 @@ static bool is_removal(const Yaml *y) {
     return y->kind == YAML_NULL && y->text && *y->text;
 }
 
-Yaml *rt_tree_merge(Arena *a, const Yaml *base, const Yaml *over) {
+// With `keep`, nulls of `over` stay.
+static Yaml *merge(Arena *a, const Yaml *base, const Yaml *over, bool keep) {
     if (base && base->kind != YAML_MAP)
         base = NULL;
     if (!over || over->kind != YAML_MAP)
@@ -49,14 +50,22 @@ Yaml *rt_tree_merge(Arena *a, const Yaml *base, const Yaml *over) {
         int k = find(over, base->keys[i]);
         if (k < 0)
             put(y, base->keys[i], base->key_locs[i], base->items[i]);
-        else if (!is_removal(over->items[k]))
+        else if (keep || !is_removal(over->items[k]))
             put(y, over->keys[k], over->key_locs[k],
-                rt_tree_merge(a, base->items[i], over->items[k]));
+                merge(a, base->items[i], over->items[k], keep));
     }
     for (int i = 0; i < over->n; i++)
-        if (find(base, over->keys[i]) < 0 && !is_removal(over->items[i]))
-            put(y, over->keys[i], over->key_locs[i], rt_tree_merge(a, NULL, over->items[i]));
+        if (find(base, over->keys[i]) < 0 && (keep || !is_removal(over->items[i])))
+            put(y, over->keys[i], over->key_locs[i], merge(a, NULL, over->items[i], keep));
     return y;
+}
+
+Yaml *rt_tree_merge(Arena *a, const Yaml *base, const Yaml *over) {
+    return merge(a, base, over, false);
+}
+
+Yaml *rt_tree_stack(Arena *a, const Yaml *base, const Yaml *over) {
+    return merge(a, base, over, true);
 }
 
 static Loc move(Loc loc, const DiagFile *file, int shift) {
