@@ -70,6 +70,7 @@ int rt_driver_open(RtDriver *d, RtRecipe *recipe, RtWorld *world, char *why, siz
         done = rt_stages_bind(&recipe->every_task, &d->scene);
         done = rt_stages_bind(&recipe->every_iteration, &d->scene) && done;
         done = bind_tags(d) && done;
+        done = rt_tester_check(&d->scene) && done;
     }
     return done ? EXIT_OK : rt_recipe_code(recipe);
 }

@@ -90,6 +90,17 @@ static bool bind_measure(RtTester *t, RtScene *scene) {
     return done;
 }
 
+bool rt_tester_check(RtScene *scene) {
+    const RtTest *test = &scene->recipe->test;
+    RtTester t = {.recipe = scene->recipe,
+                  .experience = *scene->experience,
+                  .context_def = test->context ? test->context->def : NULL,
+                  .model_def = test->model ? test->model->def : NULL};
+    bool done = bind_measure(&t, scene);
+    arena_free(&t.arena);
+    return done;
+}
+
 static RtActor *new_actor(RtTester *t, RtScene *scene, const RtStage *s, int64_t episodes,
                           bool *done) {
     if (!s)

@@ -32,6 +32,10 @@ typedef struct RtTestResult {
 // Requests the programs that tests need.
 void rt_tester_ask(const RtRecipe *recipe, RtWorld *w);
 
+// Whether the function that tests measure the model by gives what they need, so that it is told
+// before training. Errors are in the world's diag.
+bool rt_tester_check(RtScene *scene);
+
 // A tester of `episodes` episodes a task, in the world of `scene`. NULL with errors in the world's
 // diag. The caller frees it with rt_tester_free().
 RtTester *rt_tester_new(RtScene *scene, int64_t episodes);

@@ -327,7 +327,13 @@ static bool bind_settings(RtScene *scene, Update *u) {
         if (!name) {
             diag_error(scene->world->diag, e->loc, E_unknown_option, "'%s' has no setting '%s'",
                        u->unit->name, e->name);
-            diag_did_you_mean(scene->world->diag, e->loc, e->name, names, n);
+            const char *text;
+            if (lang_option_text(scene->world->lang, u->unit->instance, e->name, &text))
+                diag_note(scene->world->diag, e->loc,
+                          "'%s' is an option, fixed at compile time: set: {%s: {%s: %s}}", e->name,
+                          u->unit->instance, e->name, text);
+            else
+                diag_did_you_mean(scene->world->diag, e->loc, e->name, names, n);
         }
         done = done && name && value;
         u->formulas[u->n_formulas++] = (Setting){name, value};
