@@ -343,7 +343,8 @@ static const struct {
     {"[a, b)", "1:6 107 expected ']' to close '[' at column 1, found ')'\n"},
     {"x[1", "1:4 107 expected ']' to close '[' at column 2, found the end\n"},
     {"x[]", "1:3 107 expected an expression, found ']'\n"},
-    {"x[1:2:3]", "1:6 107 expected ']' to close '[' at column 2, found ':'\n"},
+    {"x[1:2:3]", "1:6 107 a range has no step\n"
+                 "1:6 note gather(x, i) takes rows at any indices, such as 2 * arange(4)\n"},
     {"[,]", "1:2 107 expected an expression, found ','\n"},
     {"()", "1:2 107 expected an expression, found ')'\n"},
     {"{a: b", "1:6 107 expected '}' to close '{' at column 1, found the end\n"},

@@ -264,12 +264,16 @@ END_TEST
 START_TEST(syntax_errors_are_told_in_our_words) {
     refuse("a: [1, 2\nb: 3\n", "2:2 101 expected ',' or ']'\n1:4 note the '[' stands here\n");
     refuse("a: {x: 1\n", "2:1 101 expected ',' or '}'\n1:4 note the '{' stands here\n");
-    refuse("a: 1\nb\nc: 2\n", "2:1 101 expected ':' after this key\n");
+    refuse("a: 1\nb\nc: 2\n", "2:1 101 expected ':' and a space after this key\n");
     refuse("a: b: c\n",
            "1:5 101 a ':' is not allowed here; a text that holds ': ' stands in quotes\n");
     refuse("a: 'x\nb: 2\n", "1:4 101 the text in quotes does not end\n");
-    refuse("a:\n\t- x\n",
-           "2:1 101 no value starts with this character; a text that does stands in quotes\n");
+    refuse("a:\n\t- x\n", "2:1 101 a tab cannot indent; use spaces\n");
+    refuse("a: %x\n",
+           "1:4 101 no value starts with this character; a text that does stands in quotes\n");
+    refuse("a: \"x\" + 1\n", "1:8 101 the value before this is complete\n"
+                             "1:8 note an expression that begins with a quote, '[' or '{' stands "
+                             "in quotes as a whole\n");
     refuse("a: \"\\q\"\n", "1:5 101 no escape is written like this\n");
     refuse("a: 1\n b: 2\n",
            "2:3 101 a ':' is not allowed here; a text that holds ': ' stands in quotes\n");
@@ -544,7 +548,8 @@ START_TEST(unknown_keys_are_told_with_the_nearest_known) {
     put_messages(&b);
     ck_assert_str_eq(buf_text(&b), "1:1 203 unknown key 'input' in a function\n"
                                    "1:1 note did you mean 'inputs'?\n"
-                                   "3:1 203 unknown key 'foo' in a function\n");
+                                   "3:1 203 unknown key 'foo' in a function\n"
+                                   "3:1 note known are: inputs, nodes, output\n");
     buf_free(&b);
 }
 END_TEST

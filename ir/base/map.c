@@ -106,8 +106,9 @@ const char *map_nearest(const char *name, const char *const *names, int n) {
         if (n_len > LONGEST_NAME)
             continue;
         int dist = distance(name, (int)len, names[i], (int)n_len);
+        bool first = best && dist == best_distance && *name == *names[i] && *name != *best;
         bool common = dist < (int)(len > n_len ? len : n_len); // else every letter differs
-        if (dist < best_distance && (common || !dist)) {
+        if ((dist < best_distance || first) && (common || !dist)) {
             best = names[i];
             best_distance = dist;
         }

@@ -33,7 +33,8 @@ uint64_t map_hash(const void *data, uint64_t len);
 uint64_t map_hash_str(const char *s);
 
 // The name among `names` nearest to `name` by edit distance (with transposition), or NULL when
-// none is near enough to suggest (distance > 1 + len/4).
+// none is near enough to suggest (distance > 1 + len/4). Of equally near ones the first with the
+// same first letter, else the first.
 const char *map_nearest(const char *name, const char *const *names, int n);
 
 #endif

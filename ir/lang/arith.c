@@ -17,6 +17,10 @@ static Value *not_a_tensor(Cx *cx, const Value *v, Loc loc) {
     elab_error(cx, loc, E_not_a_tensor, "a tensor was expected, and this is %s",
                elab_describe(cx, v));
     elab_note_value(cx, v);
+    if (v->kind == VALUE_LIST)
+        elab_note(cx, loc,
+                  "a list is a shape, or axes; concat(x, y) and stack(x, y) take tensors "
+                  "one by one");
     return elab_poison(cx);
 }
 

@@ -18,12 +18,8 @@ static bool read_bool(Cx *cx, const BuiltinCall *c, int option, bool or_else, bo
         *b = v->i != 0;
         return true;
     }
-    if (v->kind != VALUE_POISON) {
-        elab_error(cx, c->option_locs[option], E_not_static,
-                   "'%s' is true or false at compile time, and this is %s",
-                   c->row->keywords[option], elab_describe(cx, v));
-        elab_poison(cx);
-    }
+    elab_not_truth(cx, v, NULL, c->option_locs[option],
+                   arena_printf(cx->e->a, "'%s'", c->row->keywords[option]));
     return false;
 }
 
@@ -34,6 +30,7 @@ bool builtin_axis(Cx *cx, const Value *v, int rank, Loc loc, int *axis) {
         elab_error(cx, loc, E_not_static,
                    "an axis is a whole number known at compile time, and this is %s",
                    elab_describe(cx, v));
+        elab_note_not_static(cx, v, NULL);
         elab_poison(cx);
         return false;
     }
@@ -85,6 +82,9 @@ bool builtin_shape(Cx *cx, const Value *v, Loc loc, int *rank, IrDim **dims) {
         elab_error(cx, loc, E_wrong_kind,
                    "a shape is a list of sizes such as [N, 3], and this is %s",
                    elab_describe(cx, v));
+        elab_note_value(cx, v);
+        if (v->kind == VALUE_TENSOR)
+            elab_note(cx, loc, "shape(x) is the shape of a tensor");
         elab_poison(cx);
         return false;
     }
@@ -98,8 +98,11 @@ bool builtin_shape(Cx *cx, const Value *v, Loc loc, int *rank, IrDim **dims) {
     double elements = 1;
     for (int i = 0; i < v->n; i++) {
         dims[i] = elab_size(cx, v->items[i], loc, "an axis");
-        if (!dims[i])
+        if (!dims[i]) {
+            if (v->items[i]->kind == VALUE_INT && v->items[i]->i == -1)
+                elab_note(cx, loc, "no size is left open; size(x) is the number of elements");
             return false;
+        }
         elements *= (double)ir_dim_max(dims[i]);
     }
     if (elements > (double)ELAB_MAX_ELEMENTS) {
@@ -325,71 +328,71 @@ static Value *make_value_and_grad(Cx *cx, const BuiltinCall *c) {
 
 // clang-format off
 static const Builtin builtins[] = {
-    // name, arguments, keywords, rule, op, doc
-    {"neg",       1, 1, {0}, make_map, IR_OP_neg,       false, "negation"},
-    {"abs",       1, 1, {0}, make_map, IR_OP_abs,       false, "absolute value"},
-    {"sign",      1, 1, {0}, make_map, IR_OP_sign,      false, "-1, 0 or 1"},
-    {"exp",       1, 1, {0}, make_map, IR_OP_exp,       false, "e to the x"},
-    {"expm1",     1, 1, {0}, make_map, IR_OP_expm1,     false, "exp(x) - 1, exact near 0"},
-    {"log",       1, 1, {0}, make_map, IR_OP_log,       false, "natural logarithm"},
-    {"log1p",     1, 1, {0}, make_map, IR_OP_log1p,     false, "log(1 + x), exact near 0"},
-    {"sqrt",      1, 1, {0}, make_map, IR_OP_sqrt,      false, "square root"},
-    {"tanh",      1, 1, {0}, make_map, IR_OP_tanh,      false, "hyperbolic tangent"},
-    {"sigmoid",   1, 1, {0}, make_map, IR_OP_sigmoid,   false, "logistic function"},
-    {"sin",       1, 1, {0}, make_map, IR_OP_sin,       false, "sine"},
-    {"cos",       1, 1, {0}, make_map, IR_OP_cos,       false, "cosine"},
-    {"floor",     1, 1, {0}, make_map, IR_OP_floor,     false, "greatest whole number not above x"},
-    {"relu",      1, 1, {0}, make_map, IR_OP_relu,      false, "max(x, 0)"},
-    {"is_finite", 1, 1, {0}, make_map, IR_OP_is_finite, false, "true where x is neither infinite nor NaN"},
-    {"maximum",   2, 2, {0}, make_map, IR_OP_max,       false, "the larger; a tie takes the first"},
-    {"minimum",   2, 2, {0}, make_map, IR_OP_min,       false, "the smaller; a tie takes the first"},
-    {"pow",       2, 2, {0}, make_map, IR_OP_pow,       false, "x to the y"},
-    {"where",     3, 3, {0}, make_where, 0,             false, "second where the first is true, else third"},
-    {"real",      1, 1, {0}, make_real, 0,              false, "as a real"},
-    {"int",       1, 1, {0}, make_int, 0,               false, "as i32, towards zero"},
-    {"stop_gradient", 1, 1, {0}, make_stop_gradient, 0, false, "the value, through which no gradient passes"},
+    // name, inputs, how many (-1: any number), keywords, rule, op, whether a function comes first, doc
+    {"neg",             "x",           1, 1, {0}, make_map, IR_OP_neg, false, "negation"},
+    {"abs",             "x",           1, 1, {0}, make_map, IR_OP_abs, false, "absolute value"},
+    {"sign",            "x",           1, 1, {0}, make_map, IR_OP_sign, false, "-1, 0 or 1"},
+    {"exp",             "x",           1, 1, {0}, make_map, IR_OP_exp, false, "e to the x"},
+    {"expm1",           "x",           1, 1, {0}, make_map, IR_OP_expm1, false, "exp(x) - 1, exact near 0"},
+    {"log",             "x",           1, 1, {0}, make_map, IR_OP_log, false, "natural logarithm"},
+    {"log1p",           "x",           1, 1, {0}, make_map, IR_OP_log1p, false, "log(1 + x), exact near 0"},
+    {"sqrt",            "x",           1, 1, {0}, make_map, IR_OP_sqrt, false, "square root"},
+    {"tanh",            "x",           1, 1, {0}, make_map, IR_OP_tanh, false, "hyperbolic tangent"},
+    {"sigmoid",         "x",           1, 1, {0}, make_map, IR_OP_sigmoid, false, "logistic function"},
+    {"sin",             "x",           1, 1, {0}, make_map, IR_OP_sin, false, "sine"},
+    {"cos",             "x",           1, 1, {0}, make_map, IR_OP_cos, false, "cosine"},
+    {"floor",           "x",           1, 1, {0}, make_map, IR_OP_floor, false, "greatest whole number not above x"},
+    {"relu",            "x",           1, 1, {0}, make_map, IR_OP_relu, false, "max(x, 0)"},
+    {"is_finite",       "x",           1, 1, {0}, make_map, IR_OP_is_finite, false, "true where x is neither infinite nor NaN"},
+    {"maximum",         "x, y",        2, 2, {0}, make_map, IR_OP_max, false, "the larger; a tie takes the first"},
+    {"minimum",         "x, y",        2, 2, {0}, make_map, IR_OP_min, false, "the smaller; a tie takes the first"},
+    {"pow",             "x, y",        2, 2, {0}, make_map, IR_OP_pow, false, "x to the y"},
+    {"where",           "c, a, b",     3, 3, {0}, make_where, 0, false, "second where the first is true, else third"},
+    {"real",            "x",           1, 1, {0}, make_real, 0, false, "as a real"},
+    {"int",             "x",           1, 1, {0}, make_int, 0, false, "as i32, towards zero"},
+    {"stop_gradient",   "x",           1, 1, {0}, make_stop_gradient, 0, false, "the value, through which no gradient passes"},
 
-    {"sum",    1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_sum,        false, "sum over axes"},
-    {"max",    1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_max, false, "largest over axes"},
-    {"min",    1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_min, false, "smallest over axes"},
+    {"sum",             "x",           1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_sum, false, "sum over axes"},
+    {"max",             "x",           1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_max, false, "largest over axes"},
+    {"min",             "x",           1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_min, false, "smallest over axes"},
 
-    {"argmax",      1, 1, {0}, builtin_argmax, 0,      false, "index of the largest along the last axis"},
-    {"argmin",      1, 1, {0}, builtin_argmin, 0,      false, "index of the smallest along the last axis"},
-    {"top_k",       2, 2, {0}, builtin_top_k, 0,       false, "the largest along the last axis, {value, index}"},
-    {"argsort",     1, 1, {0}, builtin_argsort, 0,     false, "indices in increasing order along the last axis"},
-    {"sort",        1, 1, {0}, builtin_sort, 0,        false, "in increasing order along the last axis"},
-    {"take_along",  2, 2, {0}, builtin_take_along, 0,  false, "elements of the last axis at i32 indices"},
-    {"scatter_add", 3, 3, {0}, builtin_scatter_add, 0, false, "sums of rows at i32 indices"},
-    {"one_hot",     2, 2, {0}, builtin_one_hot, 0,     false, "1.0 at an i32 index, else 0.0"},
+    {"argmax",          "x",           1, 1, {0}, builtin_argmax, 0, false, "index of the largest along the last axis"},
+    {"argmin",          "x",           1, 1, {0}, builtin_argmin, 0, false, "index of the smallest along the last axis"},
+    {"top_k",           "x, k",        2, 2, {0}, builtin_top_k, 0, false, "the largest along the last axis, {value, index}"},
+    {"argsort",         "x",           1, 1, {0}, builtin_argsort, 0, false, "indices in increasing order along the last axis"},
+    {"sort",            "x",           1, 1, {0}, builtin_sort, 0, false, "in increasing order along the last axis"},
+    {"take_along",      "x, i",        2, 2, {0}, builtin_take_along, 0, false, "elements of the last axis at i32 indices"},
+    {"scatter_add",     "like, i, x",  3, 3, {0}, builtin_scatter_add, 0, false, "sums of rows at i32 indices"},
+    {"one_hot",         "i, n",        2, 2, {0}, builtin_one_hot, 0, false, "1.0 at an i32 index, else 0.0"},
 
-    {"concat",     1, -1, {"axis"}, builtin_concat, 0,     false, "joined along an axis"},
-    {"stack",      1, -1, {"axis"}, builtin_stack, 0,      false, "joined along a new axis"},
-    {"reshape",    2, 2, {0}, builtin_reshape, 0,          false, "same elements, other axes"},
-    {"transpose",  2, 2, {0}, builtin_transpose, 0,        false, "axes in another order"},
-    {"broadcast",  2, 2, {0}, builtin_broadcast, 0,        false, "repeated to a shape"},
-    {"gather",     2, 2, {0}, builtin_gather, 0,           false, "rows of axis 0 at i32 indices"},
-    {"shape",      1, 1, {0}, builtin_shape_list, 0,            false, "the sizes, where a shape is expected"},
-    {"size",       1, 2, {"axis"}, builtin_size, 0,        false, "number of elements, or size of an axis"},
-    {"arange",     1, 1, {0}, builtin_arange, 0,           false, "0, 1, ... as i32"},
-    {"zeros",      1, 1, {0}, builtin_zeros, 0,            false, "zeros of a shape"},
-    {"ones",       1, 1, {0}, builtin_ones, 0,             false, "ones of a shape"},
-    {"full",       2, 2, {0}, builtin_full, 0,             false, "a scalar repeated to a shape"},
-    {"zeros_like", 1, 1, {0}, builtin_zeros_like, 0,       false, "zeros of the same type"},
-    {"ones_like",  1, 1, {0}, builtin_ones_like, 0,        false, "ones of the same type"},
+    {"concat",          "x, y, ...",   1, -1, {"axis"}, builtin_concat, 0, false, "joined along an axis"},
+    {"stack",           "x, y, ...",   1, -1, {"axis"}, builtin_stack, 0, false, "joined along a new axis"},
+    {"reshape",         "x, shape",    2, 2, {0}, builtin_reshape, 0, false, "same elements, other axes"},
+    {"transpose",       "x, axes",     2, 2, {0}, builtin_transpose, 0, false, "axes in another order"},
+    {"broadcast",       "x, shape",    2, 2, {0}, builtin_broadcast, 0, false, "repeated to a shape"},
+    {"gather",          "x, i",        2, 2, {0}, builtin_gather, 0, false, "rows of axis 0 at i32 indices"},
+    {"shape",           "x",           1, 1, {0}, builtin_shape_list, 0, false, "the sizes, where a shape is expected"},
+    {"size",            "x",           1, 2, {"axis"}, builtin_size, 0, false, "number of elements, or size of an axis"},
+    {"arange",          "n",           1, 1, {0}, builtin_arange, 0, false, "0, 1, ... as i32"},
+    {"zeros",           "shape",       1, 1, {0}, builtin_zeros, 0, false, "zeros of a shape"},
+    {"ones",            "shape",       1, 1, {0}, builtin_ones, 0, false, "ones of a shape"},
+    {"full",            "shape, x",    2, 2, {0}, builtin_full, 0, false, "a scalar repeated to a shape"},
+    {"zeros_like",      "x",           1, 1, {0}, builtin_zeros_like, 0, false, "zeros of the same type"},
+    {"ones_like",       "x",           1, 1, {0}, builtin_ones_like, 0, false, "ones of the same type"},
 
-    {"total", 1, 1, {0}, make_total, 0,  false, "sum of all elements of all leaves"},
-    {"merge", 2, -1, {0}, make_merge, 0, false, "records of different fields as one"},
+    {"total",           "r",           1, 1, {0}, make_total, 0, false, "sum of all elements of all leaves"},
+    {"merge",           "r, s, ...",   2, -1, {0}, make_merge, 0, false, "records of different fields as one"},
 
-    {"map",            2, -1, {0}, make_map_loop, 0,         true, "a function for every row of axis 0"},
-    {"grad",           1, 1, {"wrt"}, make_grad, 0,          true, "the function that gives the gradient"},
-    {"value_and_grad", 1, 1, {"wrt"}, make_value_and_grad, 0, true, "the function that gives {value, grad}"},
+    {"map",             "f, x, ...",   2, -1, {0}, make_map_loop, 0, true, "a function for every row of axis 0"},
+    {"grad",            "f",           1, 1, {"wrt"}, make_grad, 0, true, "the function that gives the gradient"},
+    {"value_and_grad",  "f",           1, 1, {"wrt"}, make_value_and_grad, 0, true, "the function that gives {value, grad}"},
 
-    {"draw.normal",      1, 1, {0}, draw_normal, 0,      false, "standard normal draws of a shape"},
-    {"draw.uniform",     1, 1, {0}, draw_uniform, 0,     false, "draws on [0, 1)"},
-    {"draw.bernoulli",   2, 2, {0}, draw_bernoulli, 0,   false, "1.0 with probability p, else 0.0"},
-    {"draw.randint",     2, 2, {0}, draw_randint, 0,     false, "i32 draws from 0 to n - 1"},
-    {"draw.categorical", 1, 1, {0}, draw_categorical, 0, false, "i32 index along the last axis by softmax"},
-    {"uniform",          2, 2, {0}, draw_spread, 0,      false, "draws on (-r, r)"},
+    {"draw.normal",     "shape",       1, 1, {0}, draw_normal, 0, false, "standard normal draws of a shape"},
+    {"draw.uniform",    "shape",       1, 1, {0}, draw_uniform, 0, false, "draws on [0, 1)"},
+    {"draw.bernoulli",  "shape, p",    2, 2, {0}, draw_bernoulli, 0, false, "1.0 with probability p, else 0.0"},
+    {"draw.randint",    "shape, n",    2, 2, {0}, draw_randint, 0, false, "i32 draws from 0 to n - 1"},
+    {"draw.categorical", "logits",      1, 1, {0}, draw_categorical, 0, false, "i32 index along the last axis by softmax"},
+    {"uniform",         "shape, r",    2, 2, {0}, draw_spread, 0, false, "draws on (-r, r)"},
 };
 // clang-format on
 

@@ -4,6 +4,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
+#include "ir/lang/hints.h"
 
 // ---- by name ------------------------------------------------------------------------------------
 
@@ -65,11 +66,34 @@ static void add_functions(Cx *cx, const LangInstance *in, const char ***names, i
         arena_push(cx->e->a, *names, *n, *cap, in->file->layers[i]->name);
 }
 
+// Notes what a name that is no function here is elsewhere: a function of a library, a draw, a
+// program. False when it is nothing.
+static bool note_elsewhere(Cx *cx, const LangInstance *in, const Expr *e) {
+    const LangInstance *here = cx->instance;
+    for (int i = 0; e->kind == EXPR_NAME && here && i < here->file->n_imports; i++) {
+        if (!here->imports[i] || !of_instance(cx, here->imports[i], e->name))
+            continue;
+        elab_note(cx, e->loc, "did you mean '%s.%s'?", here->file->imports[i].name, e->name);
+        return true;
+    }
+    if (e->kind == EXPR_NAME && builtin(cx, arena_printf(cx->e->a, "draw.%s", e->name))) {
+        elab_note(cx, e->loc, "did you mean 'draw.%s'?", e->name);
+        return true;
+    }
+    const ProgramDecl *p = in ? decl_program(in->file, e->name) : NULL;
+    if (p)
+        elab_note(cx, p->loc, "'%s' is a program: programs are run, not called", e->name);
+    return p != NULL;
+}
+
 static Value *unknown_function(Cx *cx, const Expr *e) {
     const char **names = NULL;
     int n = 0, cap = 0;
+    bool known = false;
     if (e->kind == EXPR_NAME) {
         elab_error(cx, e->loc, E_unknown_function, "no function is called '%s' here", e->name);
+        known = note_elsewhere(cx, cx->instance, e) ||
+                hint_note(cx->e->d, e->loc, HINT_FUNCTION, e->name);
         add_functions(cx, cx->instance, &names, &n, &cap);
         add_functions(cx, cx->e->w->std, &names, &n, &cap);
         for (int i = 0; i < builtin_count(); i++)
@@ -85,10 +109,12 @@ static Value *unknown_function(Cx *cx, const Expr *e) {
                     arena_push(cx->e->a, names, n, cap, builtin_at(i)->name + 5);
             }
         } else if (scope_instance(cx, base, &in, &is_module)) {
+            known = note_elsewhere(cx, in, e);
             add_functions(cx, in, &names, &n, &cap);
         }
     }
-    diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
+    if (!known)
+        diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
     return elab_poison(cx);
 }
 
@@ -108,10 +134,12 @@ static Value *as_function(Cx *cx, Value *v) {
     return value_function(cx->e->a, &c);
 }
 
-static Value *not_callable(Cx *cx, const Expr *e, const Value *v) {
+static Value *not_callable(Cx *cx, const Expr *e, const Value *v, bool called) {
     if (v->kind == VALUE_POISON)
         return value_poison();
-    elab_error(cx, e->loc, E_wrong_kind, "only functions and layers are called, and this is %s",
+    elab_error(cx, e->loc, E_wrong_kind,
+               called ? "only functions and layers are called, and this is %s"
+                      : "a function was expected, and this is %s",
                elab_describe(cx, v));
     elab_note_value(cx, v);
     return elab_poison(cx);
@@ -130,14 +158,14 @@ static Value *named_value(Cx *cx, const char *name, Loc loc) {
     return NULL;
 }
 
-static Value *callee_by_name(Cx *cx, const Expr *e) {
+static Value *callee_by_name(Cx *cx, const Expr *e, bool called) {
     Value *v = named_value(cx, e->name, e->loc);
     if (v && (is_callable(v) || v->kind == VALUE_POISON))
         return v->kind == VALUE_POISON ? v : as_function(cx, v);
     Callable *c = elab_find_function(cx, e);
     if (c)
         return value_function(cx->e->a, c);
-    return v ? not_callable(cx, e, v) : unknown_function(cx, e);
+    return v ? not_callable(cx, e, v, called) : unknown_function(cx, e);
 }
 
 // A function of the module whose kind `record` has, with the record in place of the parameters.
@@ -176,7 +204,7 @@ static void note_kinds(Cx *cx, const Expr *e) {
 }
 
 // A function or a field of `base`, a value.
-static Value *callee_of_value(Cx *cx, const Expr *e, Value *base) {
+static Value *callee_of_value(Cx *cx, const Expr *e, Value *base, bool called) {
     bool is_record = base->kind == VALUE_RECORD;
     bool has_field = is_record && value_field(base, e->name);
     if (is_record && base->module && (world_function(base->module, e->name) || !has_field))
@@ -184,7 +212,7 @@ static Value *callee_of_value(Cx *cx, const Expr *e, Value *base) {
     Value *v = elab_field(cx, base, e);
     if (is_record && !has_field)
         note_kinds(cx, e);
-    return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+    return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v, called);
 }
 
 // optim.adam.init: what makes the optimiser's state. NULL where `e` is something else.
@@ -211,7 +239,7 @@ static Value *optimiser_init_of(Cx *cx, const Expr *e) {
     return value_function(cx->e->a, f);
 }
 
-static Value *callee_by_field(Cx *cx, const Expr *e) {
+static Value *callee_by_field(Cx *cx, const Expr *e, bool called) {
     LangInstance *in = NULL;
     bool is_module;
     const Expr *base = e->base;
@@ -222,7 +250,7 @@ static Value *callee_by_field(Cx *cx, const Expr *e) {
     if (init)
         return init;
     if (!is_namespace)
-        return callee_of_value(cx, e, elab_expr(cx, base));
+        return callee_of_value(cx, e, elab_expr(cx, base), called);
     if (strcmp(base->name, "draw") && !in)
         return is_module ? scope_unbound(cx, base->name, base->loc) : value_poison();
     Callable *c = elab_find_function(cx, e);
@@ -233,20 +261,21 @@ static Value *callee_by_field(Cx *cx, const Expr *e) {
         if (strcmp(params->fields.items[i].name, e->name))
             continue;
         Value *v = scope_instance_value(cx, in, e->name, e->loc);
-        return v && is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+        return v && is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v, called);
     }
     return unknown_function(cx, e);
 }
 
-static Value *callee(Cx *cx, const Expr *e) {
+// What `e` is as a function: to be called now, or where a function is expected.
+static Value *callee(Cx *cx, const Expr *e, bool called) {
     if (e->kind == EXPR_NAME)
-        return callee_by_name(cx, e);
+        return callee_by_name(cx, e, called);
     if (e->kind == EXPR_FIELD)
-        return callee_by_field(cx, e);
+        return callee_by_field(cx, e, called);
     if (e->kind == EXPR_CALL)
         return elab_function(cx, e);
     Value *v = elab_expr(cx, e);
-    return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+    return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v, called);
 }
 
 // ---- arguments ----------------------------------------------------------------------------------
@@ -307,7 +336,7 @@ static Args eval_args(Cx *cx, const Callable *c, const Expr *e) {
 }
 
 Value *elab_call(Cx *cx, const Expr *e) {
-    Value *f = callee(cx, e->base);
+    Value *f = callee(cx, e->base, true);
     if (f->kind != VALUE_FUNCTION) {
         eval_args(cx, NULL, e);
         return value_poison();
@@ -322,9 +351,22 @@ Value *elab_call(Cx *cx, const Expr *e) {
     return v;
 }
 
+// f(x) where a function is expected: functions give values.
+static Value *called_too_early(Cx *cx, const Callable *f, const Expr *e) {
+    elab_error(cx, e->loc, E_wrong_kind,
+               "a function was expected, and this calls '%s' with an argument by position",
+               f->name);
+    const FuncDecl *decl = decl_of(f);
+    const char *input = decl && decl->n_inputs ? decl->inputs[decl->n_inputs - 1].name : "x";
+    elab_note(cx, e->loc,
+              "without brackets '%s' is the function; %s(%s=..) fixes an argument by its name",
+              f->name, f->name, input);
+    return elab_poison(cx);
+}
+
 // f(a=x, b=y) where a function is expected.
 static Value *partial(Cx *cx, const Expr *e) {
-    Value *f = callee(cx, e->base);
+    Value *f = callee(cx, e->base, true);
     if (f->kind != VALUE_FUNCTION) {
         eval_args(cx, NULL, e);
         return f;
@@ -334,8 +376,10 @@ static Value *partial(Cx *cx, const Expr *e) {
     for (int i = 0; i < e->n; i++)
         all_named = all_named && e->names[i];
     if (of->kind == CALL_BUILTIN || of->kind == CALL_LAYER || !all_named) {
+        if (of->kind == CALL_USER || of->kind == CALL_APPLY)
+            return called_too_early(cx, of, e);
         Value *v = elab_call(cx, e);
-        return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v);
+        return is_callable(v) ? as_function(cx, v) : not_callable(cx, e, v, false);
     }
     Args args = eval_args(cx, of, e);
     Callable c = *of;
@@ -356,5 +400,5 @@ static Value *partial(Cx *cx, const Expr *e) {
 Value *elab_function(Cx *cx, const Expr *e) {
     if (++cx->e->work > ELAB_MAX_WORK)
         return value_poison();
-    return e->kind == EXPR_CALL ? partial(cx, e) : callee(cx, e);
+    return e->kind == EXPR_CALL ? partial(cx, e) : callee(cx, e, false);
 }

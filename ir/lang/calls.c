@@ -22,6 +22,21 @@ typedef struct Bound {
     bool good;
 } Bound;
 
+// What a function takes: inputs by position or name, and what is given by name alone.
+static void note_inputs(Cx *cx, const FuncDecl *f) {
+    Buf b = {0};
+    for (int i = 0; i < f->n_inputs; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "", f->inputs[i].name);
+    if (!f->n_inputs)
+        buf_puts(&b, "no inputs");
+    for (int i = 0; i < f->arguments.n; i++)
+        buf_printf(&b, "%s%s", i ? ", " : "; by name ", f->arguments.items[i].name);
+    for (int i = 0; i < f->dims.n; i++)
+        buf_printf(&b, "%s%s", i + f->arguments.n ? ", " : "; by name ", f->dims.items[i].name);
+    elab_note(cx, f->loc, "'%s' takes %s", f->name, buf_text(&b));
+    buf_free(&b);
+}
+
 static bool put_named(Cx *cx, const FuncDecl *f, Bound *b, const char *name, Value *v, Loc loc) {
     Value **slot = NULL;
     Loc *at = NULL;
@@ -56,17 +71,10 @@ static bool put_named(Cx *cx, const FuncDecl *f, Bound *b, const char *name, Val
         for (int i = 0; i < f->dims.n; i++)
             names[n++] = f->dims.items[i].name;
         diag_did_you_mean(cx->e->d, loc, name, names, n);
+        note_inputs(cx, f);
     }
     elab_poison(cx);
     return false;
-}
-
-static void note_inputs(Cx *cx, const FuncDecl *f) {
-    Buf b = {0};
-    for (int i = 0; i < f->n_inputs; i++)
-        buf_printf(&b, "%s%s", i ? ", " : "", f->inputs[i].name);
-    elab_note(cx, f->loc, "'%s' takes %s", f->name, f->n_inputs ? buf_text(&b) : "no inputs");
-    buf_free(&b);
 }
 
 static Bound bind_args(Cx *cx, const FuncDecl *f, const Callable *c, const Args *args) {
@@ -137,7 +145,7 @@ bool elab_bind_arguments(Cx *cx, Cx *at, const Arguments *all, Value **given, co
                        function, arg->must_be_size ? "a size" : "known at compile time",
                        elab_describe(cx, v));
             elab_note(cx, arg->loc, "it is declared here");
-            elab_note_value(cx, v);
+            elab_note_not_static(cx, v, NULL);
             elab_poison(cx);
             return false;
         }
@@ -535,6 +543,15 @@ static Value *apply_record(Cx *cx, Callable *c, Args *args) {
     return apply_bound(cx, &at, c, f, &b, args->loc);
 }
 
+// How a built-in function is called: sum(x, axis=.., keepdims=..).
+static void note_builtin(Cx *cx, const Builtin *row, Loc loc) {
+    Buf b = {0};
+    for (int i = 0; row->keywords[i]; i++)
+        buf_printf(&b, ", %s=..", row->keywords[i]);
+    elab_note(cx, loc, "it is called as %s(%s%s)", row->name, row->inputs, buf_text(&b));
+    buf_free(&b);
+}
+
 static Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
     const Builtin *row = c->builtin;
     BuiltinCall call = {.row = row,
@@ -556,6 +573,7 @@ static Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
             elab_error(cx, args->locs[i], E_arguments, "'%s' has no argument '%s'", row->name,
                        args->names[i]);
             diag_did_you_mean(cx->e->d, args->locs[i], args->names[i], row->keywords, k);
+            note_builtin(cx, row, args->locs[i]);
             return elab_poison(cx);
         }
         call.options[k] = args->values[i];
@@ -566,6 +584,9 @@ static Value *apply_builtin(Cx *cx, Callable *c, Args *args) {
         int wanted = row->max < 0 ? row->min : row->max;
         elab_error(cx, args->loc, E_arguments, "'%s' takes %s%d argument%s, and here are %d",
                    row->name, bound, wanted, wanted == 1 ? "" : "s", call.n);
+        note_builtin(cx, row, args->loc);
+        if (call.n == 2 && (row->op == IR_OP_reduce_max || row->op == IR_OP_reduce_min))
+            elab_note(cx, args->loc, "of two values, %simum(x, y) takes one by element", row->name);
         return elab_poison(cx);
     }
     if (any_poison(args, c))

@@ -8,6 +8,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/lang/decl_read.h"
+#include "ir/lang/hints.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -18,13 +19,14 @@ bool decl_is_map(Reader *r, const Yaml *y, const char *what) {
         return true;
     diag_error(r->d, y->loc, E_wrong_kind, "%s is a mapping, and this is %s", what,
                yaml_kind_name(y));
+    hint_note(r->d, y->loc, HINT_MAPPING, what);
     return false;
 }
 
 bool decl_name_is_good(Reader *r, const char *name, Loc loc, const char *what) {
-    if (expr_is_name(name))
+    if (expr_is_name(name) && strcmp(name, "null"))
         return true;
-    static const char *const words[] = {"and", "or", "not", "if", "else", "true", "false"};
+    static const char *const words[] = {"and", "or", "not", "if", "else", "true", "false", "null"};
     for (int i = 0; i < COUNT(words); i++) {
         if (!strcmp(name, words[i])) {
             diag_error(r->d, loc, E_reserved_name,
@@ -67,6 +69,12 @@ static DimDecl read_dim(Reader *r, const char *name, Loc loc, const Yaml *y) {
     const Yaml *value = yaml_find(y, "default"), *max = yaml_find(y, "max"),
                *likely = yaml_find(y, "likely");
     dim.kind = value ? DIM_DEFAULT : max ? DIM_BOUNDED : DIM_OPEN;
+    if (likely && !max && !value) {
+        diag_error(r->d, loc, E_missing_key, "dim '%s' has a likely value and lacks 'max'", name);
+        dim.kind = DIM_FIXED;
+        dim.value = form_bad(r, loc);
+        return dim;
+    }
     dim.value = value ? form_read(r->a, r->d, value) : NULL;
     dim.max = max ? form_read(r->a, r->d, max) : NULL;
     dim.likely = likely ? form_read(r->a, r->d, likely) : NULL;
@@ -96,7 +104,11 @@ static Arguments read_arguments(Reader *r, const Yaml *y) {
         Argument *arg = &arguments.items[arguments.n++];
         *arg = (Argument){.name = y->keys[i], .loc = y->key_locs[i]};
         arg->must_be_size = y->items[i]->kind == YAML_SCALAR && !strcmp(y->items[i]->text, "dim");
-        if (!arg->must_be_size)
+        if (y->items[i]->kind == YAML_SCALAR && hint_is_type(y->items[i]->text)) {
+            diag_error(r->d, y->items[i]->loc, E_wrong_kind,
+                       "an argument has a default value, or is 'dim': a size that must be given");
+            arg->value = form_bad(r, y->items[i]->loc);
+        } else if (!arg->must_be_size)
             arg->value = form_read(r->a, r->d, y->items[i]);
     }
     return arguments;
@@ -155,7 +167,10 @@ static Form *missing(Reader *r, const Yaml *y, Loc loc, const char *key, const c
     const Yaml *found = yaml_find(y, key);
     if (found)
         return form_read(r->a, r->d, found);
-    diag_error(r->d, loc, E_missing_key, "%s lacks '%s'", what, key);
+
+    // a key that is nearly this one is told as unknown
+    if (!map_nearest(key, y->keys, y->n))
+        diag_error(r->d, loc, E_missing_key, "%s lacks '%s'", what, key);
     Form *bad = arena_new(r->a, Form);
     bad->loc = loc;
     return bad;
@@ -175,9 +190,9 @@ static void read_interface_output(Reader *r, FuncDecl *f, const Yaml *y) {
     f->output = missing(r, value, value->loc, "output", "a default");
 }
 
-static FuncDecl *read_function(Reader *r, const char *name, Loc loc, const Yaml *y) {
+// `what` is how messages call it: "function 'f'", "'apply' of layer 'l'".
+static FuncDecl *read_body(Reader *r, const char *name, Loc loc, const Yaml *y, const char *what) {
     FuncDecl *f = new_function(r, name, loc);
-    const char *what = arena_printf(r->a, "function '%s'", name);
     if (!decl_is_map(r, y, what)) {
         f->output = form_read(r->a, r->d, NULL);
         f->output->kind = FORM_BAD;
@@ -207,6 +222,10 @@ static FuncDecl *read_function(Reader *r, const char *name, Loc loc, const Yaml 
     return f;
 }
 
+static FuncDecl *read_function(Reader *r, const char *name, Loc loc, const Yaml *y) {
+    return read_body(r, name, loc, y, arena_printf(r->a, "function '%s'", name));
+}
+
 static LayerDecl *read_layer(Reader *r, const char *name, Loc loc, const Yaml *y) {
     LayerDecl *layer = arena_new(r->a, LayerDecl);
     *layer = (LayerDecl){.name = name, .loc = loc, .file = r->file};
@@ -230,7 +249,8 @@ static LayerDecl *read_layer(Reader *r, const char *name, Loc loc, const Yaml *y
         layer->apply->output = form_bad(r, loc);
         return layer;
     }
-    layer->apply = read_function(r, name, loc, apply);
+    layer->apply =
+        read_body(r, name, loc, apply, arena_printf(r->a, "'apply' of layer '%s'", name));
     layer->apply->layer = layer;
     return layer;
 }
@@ -272,6 +292,10 @@ static ProgramDecl *read_program(Reader *r, const char *name, Loc loc, const Yam
     p->minimize = minimize ? read_minimize(r, minimize, at) : NULL;
     p->update = form_read_fields(r, update, "'update'", NULL);
     p->body->output = outputs ? form_read(r->a, r->d, outputs) : NULL;
+    if (!minimize && !update && !outputs && !r->file->is_interface &&
+        !map_nearest("outputs", y->keys, y->n))
+        diag_error(r->d, loc, E_missing_key, "%s has none of 'minimize', 'update' and 'outputs'",
+                   what);
     return p;
 }
 
@@ -341,6 +365,48 @@ static ConstDecl *read_consts(Reader *r, const Yaml *y, int *n, const char *what
         }                                                                                    \
     } while (0)
 
+// A size is a dim or an option: no name of a shape is one of the module's tensors.
+static void check_sizes(Reader *r, const Expr *e, const Map *tensors) {
+    if (!e)
+        return;
+    const char *kind = e->kind == EXPR_NAME ? map_get(tensors, e->name) : NULL;
+    if (kind) {
+        diag_error(r->d, e->loc, E_not_static, "'%s' is %s, and a size is a dim or an option",
+                   e->name, kind);
+        return;
+    }
+    check_sizes(r, e->base, tensors);
+    for (int i = 0; i < e->n; i++)
+        check_sizes(r, e->args[i], tensors);
+}
+
+static void check_type(Reader *r, const TypeExpr *t, const Map *tensors) {
+    for (int i = 0; t->kind == TYPE_TENSOR && i < t->n; i++)
+        check_sizes(r, t->sizes[i], tensors);
+    for (int i = 0; t->kind == TYPE_RECORD && i < t->n; i++)
+        check_type(r, t->fields[i], tensors);
+}
+
+static void check_function_sizes(Reader *r, const FuncDecl *f, const Map *tensors) {
+    for (int i = 0; i < f->n_inputs; i++)
+        check_type(r, f->inputs[i].type, tensors);
+}
+
+static void check_all_sizes(Reader *r, const LangFile *f) {
+    Map tensors = {0};
+    static const char *const kinds[] = {"a setting", "a parameter", "a state"};
+    for (int i = 0; i < f->n_settings; i++)
+        map_put(&tensors, r->a, f->settings[i].name, (void *)(uintptr_t)kinds[0]);
+    for (int i = 0; f->params && i < f->params->fields.n; i++)
+        map_put(&tensors, r->a, f->params->fields.items[i].name, (void *)(uintptr_t)kinds[1]);
+    for (int i = 0; f->state && i < f->state->fields.n; i++)
+        map_put(&tensors, r->a, f->state->fields.items[i].name, (void *)(uintptr_t)kinds[2]);
+    for (int i = 0; i < f->n_functions; i++)
+        check_function_sizes(r, f->functions[i], &tensors);
+    for (int i = 0; i < f->n_programs; i++)
+        check_function_sizes(r, f->programs[i]->body, &tensors);
+}
+
 // One name means one thing among options, settings, dims, params, state and module parameters.
 static void check_module_names(Reader *r, const LangFile *f) {
     Map seen = {0};
@@ -373,6 +439,17 @@ static void check_module_names(Reader *r, const LangFile *f) {
     for (int i = 0; i < f->n_imports; i++)
         CLAIM("an import", f->imports[i].name, f->imports[i].loc);
 #undef CLAIM
+    for (int i = 0; i < f->n_programs; i++) {
+        const ProgramDecl *p = f->programs[i];
+        if (decl_function(f, p->name))
+            diag_error(r->d, p->loc, E_duplicate_name, "'%s' is already the name of a function",
+                       p->name);
+    }
+    for (int i = 0; i < f->n_imports + f->n_modules; i++) {
+        const Reference *ref = i < f->n_imports ? &f->imports[i] : &f->modules[i - f->n_imports];
+        if (!strcmp(ref->name, "draw"))
+            diag_error(r->d, ref->loc, E_reserved_name, "'draw.f' are the draws of every file");
+    }
 }
 
 static const char *const module_keys[] = {
@@ -396,8 +473,6 @@ static void read_name(Reader *r, const Yaml *root) {
         if (text && decl_name_is_good(r, text, name->loc, "a module"))
             f->name = text;
     }
-    if (f->is_interface && yaml_find(root, "module"))
-        diag_error(r->d, f->loc, E_duplicate_key, "a file is a module or an interface, not both");
 }
 
 LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Yaml *root) {
@@ -415,6 +490,10 @@ LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Y
         return NULL;
     }
     f->is_interface = yaml_find(root, "interface") != NULL;
+    if (f->is_interface && yaml_find_loc(root, "module", &at)) {
+        diag_error(d, at, E_duplicate_key, "a file is a module or an interface, not both");
+        return NULL;
+    }
     read_name(r, root);
     yaml_check_keys(root, d, f->is_interface ? interface_keys : module_keys,
                     f->is_interface ? COUNT(interface_keys) : COUNT(module_keys),
@@ -443,6 +522,7 @@ LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Y
     READ_ALL(FuncDecl, "functions", f->functions, f->n_functions, read_function, "a function");
     READ_ALL(ProgramDecl, "programs", f->programs, f->n_programs, read_program, "a program");
     check_module_names(r, f);
+    check_all_sizes(r, f);
     return f;
 }
 

@@ -74,6 +74,12 @@ Value *draw_spread(Cx *cx, const BuiltinCall *c) {
 }
 
 Value *draw_bernoulli(Cx *cx, const BuiltinCall *c) {
+    const Value *p = c->in[1];
+    if (value_is_number(p) && !(value_number(p) >= 0 && value_number(p) <= 1)) {
+        elab_error(cx, c->locs[1], E_bad_draw, "a probability is from 0 to 1, and this is %s",
+                   elab_describe(cx, p));
+        return elab_poison(cx);
+    }
     Value *u = draw_uniform(cx, c);
     Value *hit = arith_binary(cx, "<", u, c->in[1], NULL, c->loc);
     if (hit->kind == VALUE_POISON)
@@ -88,6 +94,12 @@ Value *draw_bernoulli(Cx *cx, const BuiltinCall *c) {
 
 // floor(u n), and never n
 Value *draw_randint(Cx *cx, const BuiltinCall *c) {
+    if (c->in[1]->kind == VALUE_INT && c->in[1]->i < 1) {
+        elab_error(cx, c->locs[1], E_bad_draw,
+                   "a draw is one of the whole numbers below n, and n is %s",
+                   elab_describe(cx, c->in[1]));
+        return elab_poison(cx);
+    }
     Value *u = draw_uniform(cx, c), *n = c->in[1];
     Value *i = arith_binary(cx, "*", u, n, NULL, c->loc);
     if (i->kind == VALUE_POISON)

@@ -145,6 +145,10 @@ void elab_note(Cx *cx, Loc loc, const char *format, ...) __attribute__((format(p
 // Note: "'x' is f32[N,6], from inputs of loss", at the place it came from.
 void elab_note_value(Cx *cx, const Value *v);
 
+// Behind an error about a value that should be known at compile time: that it comes from a setting,
+// or what it is. `e` is where it is written, or NULL.
+void elab_note_not_static(Cx *cx, const Value *v, const Expr *e);
+
 // v in words, owned by the request's arena.
 const char *elab_describe(Cx *cx, const Value *v);
 const char *elab_type_text(Cx *cx, const IrType *t);
@@ -225,6 +229,10 @@ Callable *elab_find_function(Cx *cx, const Expr *e);
 
 // Known now, or poison: a whole number, true or false.
 bool elab_static_int(Cx *cx, const Form *f, const char *what, int64_t *i);
+
+// Poison, reported where `v` is none: `what` is true or false at compile time, and `v`, written
+// `e`, is not.
+Value *elab_not_truth(Cx *cx, const Value *v, const Expr *e, Loc loc, const char *what);
 
 // Size from a value (INT, DIM), or NULL, reported. `what` starts the sentence.
 IrDim *elab_size(Cx *cx, const Value *v, Loc loc, const char *what);
@@ -349,7 +357,8 @@ typedef struct BuiltinCall {
 
 struct Builtin {
     const char *name;
-    int min, max;            // positional arguments; max -1 for any number
+    const char *inputs;      // names of the positional arguments, for messages
+    int min, max;            // how many of them; max -1 for any number
     const char *keywords[3]; // NULL-terminated
     Value *(*make)(Cx *cx, const BuiltinCall *call);
     IrOp op;             // elementwise rows

@@ -5,6 +5,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
+#include "ir/lang/hints.h"
 
 // ---- limits -------------------------------------------------------------------------------------
 
@@ -41,6 +42,9 @@ IrDim *elab_size(Cx *cx, const Value *v, Loc loc, const char *what) {
     if (v->kind != VALUE_INT) {
         elab_error(cx, loc, E_not_static, "%s is a size, and this is %s", what,
                    elab_describe(cx, v));
+        elab_note_not_static(cx, v, NULL);
+        if (v->kind == VALUE_REAL)
+            elab_note(cx, loc, "sizes are whole; '//' divides them");
         elab_poison(cx);
         return NULL;
     }
@@ -63,12 +67,15 @@ bool elab_static_int(Cx *cx, const Form *f, const char *what, int64_t *i) {
         elab_error(cx, f->loc, E_not_static,
                    "%s is a whole number known at compile time, and this is %s", what,
                    elab_describe(cx, v));
+        elab_note_not_static(cx, v, f->expr);
         elab_poison(cx);
     }
     return false;
 }
 
 Value *elab_bounded(Cx *cx, Value *v, Loc loc) {
+    if (cx->e->stopped)
+        return value_poison();
     int weight, depth = value_weigh(v, &weight);
     if (depth <= ELAB_MAX_NESTING && weight <= ELAB_MAX_LEAVES)
         return v;
@@ -160,7 +167,13 @@ Value *elab_field(Cx *cx, Value *base, const Expr *e) {
         if (v)
             return named_field(cx, base, v, e->name);
         elab_error(cx, e->loc, E_not_a_record, "the record has no field '%s'", e->name);
-        elab_note_value(cx, base);
+        if (base->name || base->expr)
+            elab_note_value(cx, base);
+        else
+            elab_note(cx, e->loc, "it is %s", elab_describe(cx, base));
+        if (base->layer)
+            elab_note(cx, e->loc, "a record of the layer '%s' is applied by its own name",
+                      base->layer->decl->name);
         diag_did_you_mean(cx->e->d, e->loc, e->name, base->names, base->n);
         return elab_poison(cx);
     }
@@ -169,18 +182,28 @@ Value *elab_field(Cx *cx, Value *base, const Expr *e) {
     elab_error(cx, e->loc, E_not_a_record, "only a record has fields, and this is %s",
                elab_describe(cx, base));
     elab_note_value(cx, base);
+    Expr function = {.kind = EXPR_NAME, .loc = e->loc, .name = e->name};
+    if (base->kind == VALUE_TENSOR && !hint_note(cx->e->d, e->loc, HINT_FIELD, e->name) &&
+        elab_find_function(cx, &function))
+        elab_note(cx, e->loc, "a function is not a field: %s(...)", e->name);
     return elab_poison(cx);
 }
 
 // ---- operators ----------------------------------------------------------------------------------
 
-static Value *not_truth(Cx *cx, const Value *v, Loc loc, const char *what) {
+Value *elab_not_truth(Cx *cx, const Value *v, const Expr *e, Loc loc, const char *what) {
     if (v->kind == VALUE_POISON)
         return value_poison();
     elab_error(cx, loc, E_not_static, "%s is true or false at compile time, and this is %s", what,
                elab_describe(cx, v));
-    if (v->kind == VALUE_TENSOR || v->kind == VALUE_DIM)
+    if (v->kind == VALUE_TENSOR || v->kind == VALUE_DIM) {
+        elab_note_not_static(cx, v, e);
         elab_note(cx, loc, "where(c, a, b) chooses by element at run time");
+    } else if (v->kind == VALUE_STRING) {
+        elab_note(cx, loc,
+                  "a word is compared with another: kind == 'relu'; truth is written "
+                  "true and false");
+    }
     return elab_poison(cx);
 }
 
@@ -200,7 +223,7 @@ static Value *eval_cond(Cx *cx, const Expr *e) {
     Value *c = elab_expr(cx, e->args[1]);
     if (c->kind == VALUE_BOOL)
         return elab_expr(cx, e->args[c->i ? 0 : 2]);
-    not_truth(cx, c, e->args[1]->loc, "a condition");
+    elab_not_truth(cx, c, e->args[1], e->args[1]->loc, "a condition");
     elab_expr(cx, e->args[0]);
     elab_expr(cx, e->args[2]);
     return value_poison();

@@ -352,6 +352,11 @@ static Expr *parse_subscript(ExprScan *p) {
     expr_advance(p);
     bool open = expr_token_is(p, ",") || expr_token_is(p, "]");
     Expr *to = open ? NULL : parse_expr(p);
+    if (!p->failed && expr_token_is(p, ":")) {
+        expr_fail(p, p->token.start, E_expr_syntax, "a range has no step");
+        diag_note(p->diag, expr_loc(p, p->token.start),
+                  "gather(x, i) takes rows at any indices, such as 2 * arange(4)");
+    }
     return make(p, EXPR_SLICE, NULL, colon, 2, from, to, NULL);
 }
 

@@ -113,7 +113,7 @@ static const char *const signs[] = {"...", "**", "//", "<=", ">=", "==", "!=", "
 static const struct {
     const char *theirs, *ours;
 } foreign[] = {{"&&", "and"}, {"||", "or"}, {"&", "and"}, {"|", "or"},
-               {"!", "not"},  {"^", "**"},  {"~", "not"}};
+               {"!", "not"},  {"^", "**"},  {"~", "not"}, {"?", "a if c else b"}};
 
 static int end_of_sign(ExprScan *p, int at) {
     const char *s = p->text + at;

@@ -1,4 +1,5 @@
 // ir/lang/files.c -- finding and reading files, each once, with all that it refers to.
+#include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,38 @@ static const char *find_file(LangWorld *w, const char *path, const LangFile *bes
     return NULL;
 }
 
+// The files of the folders in each root, as paths without their ending.
+static void list_files(LangWorld *w, const char ***names, int *n) {
+    int cap = 0;
+    for (int i = 0; i < w->n_roots; i++) {
+        glob_t found;
+        if (glob(arena_printf(w->a, "%s/*/*.yaml", w->roots[i]), 0, NULL, &found))
+            continue;
+        size_t root = strlen(w->roots[i]) + 1;
+        for (size_t k = 0; k < found.gl_pathc; k++) {
+            const char *path = found.gl_pathv[k] + root;
+            const char *name = arena_strndup(w->a, path, strlen(path) - strlen(".yaml"));
+            arena_push(w->a, *names, *n, cap, name);
+        }
+        globfree(&found);
+    }
+}
+
+// "dynamics" is "interfaces/dynamics"; else the nearest path.
+static void suggest_path(LangWorld *w, const char *path, Loc loc) {
+    const char **names = NULL;
+    int n = 0;
+    list_files(w, &names, &n);
+    for (int i = 0; i < n; i++) {
+        const char *slash = strrchr(names[i], '/');
+        if (slash && !strcmp(slash + 1, path)) {
+            diag_note(w->d, loc, "did you mean '%s'?", names[i]);
+            return;
+        }
+    }
+    diag_did_you_mean(w->d, loc, path, names, n);
+}
+
 static void not_found(LangWorld *w, const char *path, const LangFile *beside, Loc loc,
                       const char *what) {
     diag_error(w->d, loc, beside ? E_unknown_import : E_file, "%s '%s' is not found", what, path);
@@ -57,6 +90,7 @@ static void not_found(LangWorld *w, const char *path, const LangFile *beside, Lo
         buf_printf(&b, ", in %s", w->roots[i]);
     diag_note(w->d, loc, "searched %s; '.yaml' is added", buf_text(&b));
     buf_free(&b);
+    suggest_path(w, path, loc);
 }
 
 static void read_references(LangWorld *w, LangFile *f) {
@@ -86,6 +120,13 @@ static void read_references(LangWorld *w, LangFile *f) {
         if (r->file && r->file->loading) {
             diag_error(w->d, r->path_loc, E_cycle, "'%s' is imported in a circle", r->path);
             diag_note(w->d, r->file->loc, "it imports this file, maybe by others");
+            r->file = NULL;
+        }
+        if (r->file && r->file->is_interface) {
+            diag_error(w->d, r->path_loc, E_wrong_kind,
+                       "'%s' is an interface, and a library was expected", r->path);
+            diag_note(w->d, r->path_loc,
+                      "what implements an interface is a module parameter, under 'modules'");
             r->file = NULL;
         }
         if (r->file && (r->file->params || r->file->state)) {

@@ -3,6 +3,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/lang/decl_read.h"
+#include "ir/lang/hints.h"
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
@@ -69,12 +70,15 @@ static Form *read_scan(Reader *r, const Yaml *y) {
     const Yaml *steps = yaml_find(head, "steps"), *reverse = yaml_find(head, "reverse");
     f->steps = steps ? form_read(r->a, r->d, steps) : NULL;
     if (reverse && !yaml_as_bool(reverse, &f->reverse))
-        diag_error(r->d, reverse->loc, E_wrong_kind, "'reverse' is true or false");
+        diag_error(r->d, reverse->loc, E_wrong_kind,
+                   "'reverse' is the word true or false, fixed at compile time");
     f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     f->next = form_read_fields(r, yaml_find(y, "next"), "'next'", "a carry");
     f->collect = form_read_fields(r, yaml_find(y, "collect"), "'collect'", "a collected value");
     if (!f->steps && !f->over.n) {
-        diag_error(r->d, head->loc, E_steps, "the loop has no length: give 'steps' or 'over'");
+        const Yaml *over = yaml_find(head, "over");
+        if (!over || over->kind == YAML_MAP)
+            diag_error(r->d, head->loc, E_steps, "the loop has no length: give 'steps' or 'over'");
         return form_bad(r, head->loc);
     }
     return f;
@@ -123,7 +127,29 @@ static Form *read_repeat(Reader *r, const Yaml *y) {
 
 // ---- values -------------------------------------------------------------------------------------
 
-// Whether YAML may have taken the end of an expression for punctuation of its own.
+// Where YAML has taken the end of a plain expression for punctuation of its own, says so.
+static void note_cut_short(Diag *d, const Yaml *y) {
+    if (y->quoted || !y->verbatim || !y->loc.file)
+        return;
+
+    // what stands behind the text in the file
+    const char *at = y->loc.file->text, *end = at + y->loc.file->len;
+    for (int line = 1; line < y->loc.line && at; line++)
+        at = memchr(at, '\n', (size_t)(end - at)), at = at ? at + 1 : NULL;
+    size_t skip = (size_t)y->loc.col - 1 + strlen(y->text);
+    if (!at || skip > (size_t)(end - at))
+        return;
+    at += skip;
+    at += strspn(at, " ");
+    if (*at == '#')
+        diag_note(d, y->loc, "' #' begins a comment: put the expression in quotes");
+    else if (*at && strchr(",[]{}", *at))
+        diag_note(d, y->loc,
+                  "within { } and [ ] YAML ends plain text at ',' and brackets: put the "
+                  "expression in quotes");
+}
+
+// Whether brackets of an expression are open at its end.
 static bool is_cut_short(const char *text) {
     int open = 0;
     for (const char *s = text; *s; s++)
@@ -142,10 +168,8 @@ Form *form_read(Arena *a, Diag *d, const Yaml *y) {
         f->expr = expr_parse(a, d, y);
         if (!f->expr)
             f->kind = FORM_BAD;
-        if (!f->expr && y->kind == YAML_SCALAR && !y->quoted && is_cut_short(y->text))
-            diag_note(d, y->loc,
-                      "within { } and [ ] YAML ends plain text at ',' and brackets: put the "
-                      "expression in quotes");
+        if (!f->expr && y->kind == YAML_SCALAR && is_cut_short(y->text))
+            note_cut_short(d, y);
         return f;
     }
     if (yaml_find(y, "if"))
@@ -156,6 +180,15 @@ Form *form_read(Arena *a, Diag *d, const Yaml *y) {
         return read_map(r, y);
     if (yaml_find(y, "repeat"))
         return read_repeat(r, y);
+    static const char *const loops[] = {"for", "while"};
+    for (int i = 0; i < COUNT(loops); i++) {
+        Loc loc;
+        if (!yaml_find_loc(y, loops[i], &loc))
+            continue;
+        diag_error(d, loc, E_unknown_key, "there is no structure '%s'", loops[i]);
+        hint_note(d, loc, HINT_KEY, loops[i]);
+        return form_bad(r, loc);
+    }
     Form *f = new_form(a, FORM_RECORD, y->loc);
     f->fields = form_read_fields(r, y, "a record", "a field");
     return f;
@@ -256,6 +289,12 @@ static TypeExpr *read_tensor(Arena *a, Diag *d, const Yaml *y, const char *open)
     if (*inside == ']' && !inside[1 + strspn(inside + 1, " ")])
         return t;
 
+    if (strchr(open, '?')) {
+        diag_error(d, y->loc, E_expr_syntax, "'%s' is no shape", y->text);
+        diag_note(d, y->loc, "every axis has a name or a size; '[..., n]' has any leading axes");
+        return new_type(a, TYPE_BAD, y->loc, y->text);
+    }
+
     // one byte before the bracket stands for the element type
     Yaml index = *y;
     index.text = arena_printf(a, "x%s", open);
@@ -265,6 +304,8 @@ static TypeExpr *read_tensor(Arena *a, Diag *d, const Yaml *y, const char *open)
         return take_sizes(d, t, e);
     if (e)
         diag_error(d, y->loc, E_expr_syntax, "'%s' is no shape", y->text);
+    if (strchr(open, '*'))
+        diag_note(d, y->loc, "every axis has a name or a size; '[..., n]' has any leading axes");
     return new_type(a, TYPE_BAD, y->loc, y->text);
 }
 
@@ -339,5 +380,7 @@ TypeExpr *form_read_type(Arena *a, Diag *d, const Yaml *y) {
             "'%s' is no type: a shape such as \"[N, 3]\", a mapping of fields, the name of a "
             "function or a capital letter was expected",
             y->text);
+    else
+        diag_note(d, y->loc, "a shape stands in brackets, such as \"[N, 3]\"");
     return new_type(a, TYPE_BAD, y->loc, y->text);
 }

@@ -5,6 +5,7 @@
 #include "ir/lang/elab.h"
 #include "ir/lang/grads.h"
 #include "ir/lang/structures.h"
+#include "ir/node_map.h"
 
 // ---- what is differentiated by ------------------------------------------------------------------
 
@@ -67,6 +68,9 @@ static Value **find_argument(Cx *cx, Callable *f, Args *args, const char *name, 
         for (int i = 0; i < decl->n_inputs; i++)
             names[i] = decl->inputs[i].name;
         diag_did_you_mean(cx->e->d, loc, name, names, decl->n_inputs);
+        elab_note(cx, decl->loc, "'%s' is declared here", decl->name);
+    } else {
+        elab_note(cx, loc, "'%s' is built in; name the inputs of a function around it", f->name);
     }
     elab_poison(cx);
     return NULL;
@@ -117,6 +121,74 @@ static int *captured_positions(Cx *in, int n, Value **leaves) {
         }
     }
     return wrt;
+}
+
+static bool has_real(const IrNode *n) {
+    for (int i = 0; i < n->n_types; i++) {
+        if (ir_dtype_is_real(n->types[i].dtype))
+            return true;
+    }
+    return false;
+}
+
+// Ways back from a result to what it is made of, through reals alone and not through stop_gradient.
+// A loop counts as leading from all its results to all its operands.
+typedef struct Ways {
+    Arena *a;
+    IrNodeMap seen;
+    Map callees; // name -> bool for each parameter of a function: whether its results lead there
+} Ways;
+
+static const bool *callee_ways(Ways *w, const IrFunction *f);
+
+static void walk_back(Ways *w, IrNode *n) {
+    IrNode **todo = NULL;
+    int n_todo = 0, cap = 0;
+    arena_push(w->a, todo, n_todo, cap, n);
+    while (n_todo) {
+        n = todo[--n_todo];
+        if (ir_node_map_get(&w->seen, n) || n->op == IR_OP_stop_gradient || !has_real(n))
+            continue;
+        ir_node_map_put(&w->seen, n, n);
+        const bool *leads = n->op == IR_OP_call ? callee_ways(w, n->callee) : NULL;
+        for (int i = 0; i < n->n_in; i++) {
+            if (!leads || leads[i])
+                arena_push(w->a, todo, n_todo, cap, n->in[i]);
+        }
+    }
+}
+
+static const bool *callee_ways(Ways *w, const IrFunction *f) {
+    bool *leads = map_get(&w->callees, f->name);
+    if (leads)
+        return leads;
+    leads = arena_array(w->a, bool, f->body->n_params);
+    map_put(&w->callees, w->a, f->name, leads);
+    for (int i = 0; i < f->body->n_results; i++)
+        walk_back(w, f->body->results[i]);
+    for (int i = 0; i < f->body->n_params; i++)
+        leads[i] = ir_node_map_get(&w->seen, f->body->params[i]) != NULL;
+    return leads;
+}
+
+bool elab_grad_reaches(Cx *in, const Value *scalar, int n, Value **leaves, const char *what,
+                       Loc loc) {
+    int *wrt = captured_positions(in, n, leaves);
+    Ways w = {.a = in->e->a, .seen = {.arena = in->e->a}};
+    walk_back(&w, frame_use(in, scalar));
+    for (int i = 0; i < n; i++) {
+        if (ir_node_map_get(&w.seen, in->frame->captures[wrt[i]].param))
+            return true;
+    }
+    elab_error(in, loc, E_not_differentiable,
+               "%s depends on no parameter that the gradient is by, or not in a way that has a "
+               "gradient",
+               what);
+    if (n)
+        elab_note_value(in, leaves[0]);
+    elab_note(in, loc, "no gradient passes stop_gradient, argmax, comparisons and int");
+    elab_poison(in);
+    return false;
 }
 
 IrNode *elab_grad_by_slots(Cx *cx, Cx *in, int n, Value **leaves, Loc loc) {
@@ -214,6 +286,10 @@ Value *elab_apply_grad(Cx *cx, Callable *c, Args *args) {
         value = elab_tensors(&in, value, "the value", args->loc);
     Value *scalar = elab_grad_scalar(&in, value, args->loc);
     if (value_has_poison(scalar) || value_has_poison(value))
+        return value_poison();
+    if (!place && n &&
+        !elab_grad_reaches(&in, scalar, n, leaves, arena_printf(a, "what '%s' gives", c->of->name),
+                           args->loc))
         return value_poison();
     elab_grad_results(&in, scalar);
     if (c->with_value)

@@ -14,6 +14,10 @@ static Value *index_items(Cx *cx, const Value *v, const Expr *e) {
         elab_error(cx, e->loc, E_not_static,
                    "%s is indexed by one whole number known at compile time",
                    v->kind == VALUE_LIST ? "a list" : "a record");
+        if (i && i->kind == VALUE_STRING && v->kind == VALUE_RECORD)
+            elab_note(cx, e->loc, "a field is named behind a dot: r.%s", i->s);
+        else if (i)
+            elab_note_not_static(cx, i, NULL);
         return elab_poison(cx);
     }
     if (v->kind == VALUE_LIST) {
@@ -52,6 +56,9 @@ static IrDim *bound(Cx *cx, const Expr *e, IrDim *axis, const Value *of) {
     if (v->kind == VALUE_TENSOR) {
         elab_error(cx, e->loc, E_not_static,
                    "an index is known at compile time; gather(x, i) takes rows by values");
+        elab_note_not_static(cx, v, NULL);
+        if (v->type.dtype == IR_BOOL)
+            elab_note(cx, e->loc, "where(c, x, 0) keeps the elements where c is true");
         elab_poison(cx);
         return NULL;
     }
@@ -96,9 +103,20 @@ static bool read_part(Cx *cx, const Expr *e, IrDim *axis, const Value *of, Range
     return true;
 }
 
+// None, null or newaxis: what adds an axis elsewhere.
+static bool is_new_axis(const Expr *e) {
+    return e->kind == EXPR_NAME &&
+           (!strcmp(e->name, "None") || !strcmp(e->name, "null") || !strcmp(e->name, "newaxis"));
+}
+
 static Value *index_tensor(Cx *cx, const Value *v, const Expr *e) {
     int rank = v->type.rank, n_parts = 0, ellipsis = -1;
     for (int i = 0; i < e->n; i++) {
+        if (is_new_axis(e->args[i])) {
+            elab_error(cx, e->args[i]->loc, E_rank, "an index adds no axis");
+            elab_note(cx, e->args[i]->loc, "reshape(x, [..]) gives other axes, an axis of 1 too");
+            return elab_poison(cx);
+        }
         if (e->args[i]->kind != EXPR_ELLIPSIS) {
             n_parts++;
         } else if (ellipsis >= 0) {

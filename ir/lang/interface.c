@@ -33,6 +33,14 @@ static void report(LangWorld *w, const Diag *quiet, const char *format, const ch
     diag_note(w->d, loc, "'%s' of the interface '%s' is declared here", own, interface->name);
 }
 
+static bool has_input(const FuncDecl *f, const char *name) {
+    for (int i = 0; i < f->n_inputs; i++) {
+        if (!strcmp(f->inputs[i].name, name))
+            return true;
+    }
+    return false;
+}
+
 static bool same_inputs(LangWorld *w, const LangFile *interface, const FuncDecl *demanded,
                         const FuncDecl *own) {
     int n = demanded->n_inputs > own->n_inputs ? demanded->n_inputs : own->n_inputs;
@@ -42,7 +50,15 @@ static bool same_inputs(LangWorld *w, const LangFile *interface, const FuncDecl 
         if (want && have && !strcmp(want, have))
             continue;
         Loc loc = have ? own->inputs[i].loc : own->loc;
-        if (want && have)
+        bool reordered = want && have && demanded->n_inputs == own->n_inputs;
+        for (int k = 0; k < own->n_inputs && reordered; k++)
+            reordered = has_input(demanded, own->inputs[k].name);
+        if (reordered)
+            diag_error(w->d, loc, E_interface_misfit,
+                       "'%s' has the inputs of the interface '%s' in another order: input %d is "
+                       "'%s' here, and '%s' there",
+                       own->name, interface->name, i + 1, have, want);
+        else if (want && have)
             diag_error(w->d, loc, E_interface_misfit,
                        "input %d of '%s' is '%s', and '%s' in the interface '%s'", i + 1, own->name,
                        have, want, interface->name);

@@ -8,6 +8,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
+#include "ir/lang/hints.h"
 
 // ---- generic signatures -------------------------------------------------------------------------
 
@@ -63,6 +64,14 @@ void signature_put_dim(Signature *s, const char *name, Loc loc, IrDim *d) {
 static bool is_told(Signature *s, const char *name) {
     if (scope_find(s->cx, name, s->loc))
         return true;
+
+    // in an interface, the dims that it declares
+    const LangFile *file = s->function ? s->function->file : NULL;
+    bool declared = !file || !file->is_interface;
+    for (int i = 0; !declared && i < file->dims.n; i++)
+        declared = !strcmp(file->dims.items[i].name, name);
+    if (!declared)
+        return false;
     const LangInstance *in = s->cx->instance;
     Dim *dim = dims_find(in, name);
     if (dim)
@@ -212,7 +221,8 @@ static void unknown_type(Cx *cx, const LangInstance *in, const TypeExpr *t) {
         for (int i = 0; forms[k] && i < forms[k]->fields.n; i++)
             arena_push(cx->e->a, names, n, cap, forms[k]->fields.items[i].name);
     }
-    diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
+    if (!hint_note(cx->e->d, e->loc, HINT_TYPE, t->text))
+        diag_did_you_mean(cx->e->d, e->loc, e->name, names, n);
     elab_poison(cx);
 }
 

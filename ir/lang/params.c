@@ -20,6 +20,10 @@ static Value *make_record(Cx *cx, const Form *f) {
         const Field *field = &f->fields.items[i];
         Cx in = *cx;
         in.path = path_join(a, cx->path, field->name);
+        if (field->form->kind == FORM_NOTHING) {
+            elab_error(&in, field->loc, E_bad_param, "'%s' has no initial value", field->name);
+            elab_poison(&in);
+        }
         Value *item = make_value(&in, field->form);
         if (item->kind == VALUE_NOTHING)
             continue;
@@ -38,6 +42,7 @@ static Value *make_repeat(Cx *cx, const Form *f) {
         elab_error(cx, f->times->loc, times->kind == VALUE_INT ? E_limit : E_not_static,
                    "'times' is a whole number from 0 to %d known at compile time, and this is %s",
                    ELAB_MAX_REPEAT, elab_describe(cx, times));
+        elab_note_not_static(cx, times, f->times->expr);
         elab_poison(cx);
     }
     int n = poison ? 1 : (int)times->i;
@@ -66,11 +71,7 @@ static Value *make_value(Cx *cx, const Form *f) {
             return c->i    ? make_value(cx, f->yes)
                    : f->no ? make_value(cx, f->no)
                            : value_nothing(cx->e->a);
-        if (c->kind != VALUE_POISON) {
-            elab_error(cx, f->cond->loc, E_not_static,
-                       "'if' is decided at compile time, and this is %s", elab_describe(cx, c));
-            elab_poison(cx);
-        }
+        elab_not_truth(cx, c, f->cond->expr, f->cond->loc, "the condition of 'if'");
         make_value(cx, f->yes);
         if (f->no)
             make_value(cx, f->no);

@@ -87,6 +87,13 @@ static Value *update_target(Cx *cx, const Field *f) {
     elab_error(cx, f->loc, E_bad_update, "'%s' is no parameter and no state of the module",
                f->name);
     const LangFile *file = cx->instance->file;
+    for (int i = 0; i < file->n_settings; i++) {
+        if (!strcmp(file->settings[i].name, f->name))
+            elab_note(cx, file->settings[i].loc,
+                      "'%s' is a setting, given with each call; what a program changes stands "
+                      "under 'params' or 'state'",
+                      f->name);
+    }
     int count = 0;
     const char **names = arena_array(a, const char *,
                                      (file->params ? file->params->fields.n : 0) +
@@ -410,6 +417,8 @@ bool elab_program(Cx *cx, ProgramDecl *p, Scope *inputs) {
         int n_params = value_count_leaves(params), first = 1;
         Value **leaves = arena_array(a, Value *, n_params);
         value_leaves(params, leaves);
+        if (!elab_grad_reaches(&in, value, n_params, leaves, "the value", m->value->loc))
+            return false;
         elab_grad_results(&in, value);
         elab_grad_results(&in, outputs);
         for (int i = 0; i < n; i++)

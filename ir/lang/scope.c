@@ -4,6 +4,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
+#include "ir/lang/hints.h"
 
 // ---- errors -------------------------------------------------------------------------------------
 
@@ -72,6 +73,32 @@ void elab_note_value(Cx *cx, const Value *v) {
     if (v->from)
         buf_printf(&b, ", %s", v->from);
     elab_note(cx, v->loc, "%s", take_text(cx, &b));
+}
+
+// The first setting of the module that `e` names, or NULL.
+static const Slot *named_setting(const Cx *cx, const Expr *e) {
+    if (!e || !cx->instance)
+        return NULL;
+    for (int i = 0; e->kind == EXPR_NAME && i < cx->instance->file->n_settings; i++) {
+        if (!strcmp(cx->instance->settings[i]->local, e->name))
+            return cx->instance->settings[i];
+    }
+    const Slot *found = named_setting(cx, e->base);
+    for (int i = 0; i < e->n && !found; i++)
+        found = named_setting(cx, e->args[i]);
+    return found;
+}
+
+void elab_note_not_static(Cx *cx, const Value *v, const Expr *e) {
+    const Slot *s =
+        v->slot && v->slot->role == IR_ROLE_SETTING ? v->slot : named_setting(cx, e ? e : v->expr);
+    if (s)
+        elab_note(cx, s->loc,
+                  "'%s' is a setting, given with each call; what is fixed at compile time stands "
+                  "under 'options'",
+                  s->local);
+    else
+        elab_note_value(cx, v);
 }
 
 const char *elab_describe(Cx *cx, const Value *v) {
@@ -220,6 +247,10 @@ static Value *dim_value(Cx *cx, LangInstance *in, Dim *dim, Loc loc) {
     }
     elab_error(cx, loc, E_dim_unbound, "'%s' has no size here: its value comes with each call",
                dim->name);
+    if (cx->fn && cx->fn->initial) {
+        elab_note(cx, dim->loc, "the sizes of parameters and states are numbers");
+        return elab_poison(cx);
+    }
     elab_note(cx, dim->loc, "name it in the shape of an input, or under 'dims' of the function");
     return elab_poison(cx);
 }
@@ -383,11 +414,20 @@ Value *scope_unknown(Cx *cx, const char *name, Loc loc) {
     for (int i = 0; in && i < in->file->n_modules; i++)
         add_name(cx, &names, in->file->modules[i].name);
 
-    elab_error(cx, loc, E_unknown_name, "nothing is called '%s' here", name);
     Expr e = {.kind = EXPR_NAME, .loc = loc, .name = name};
-    if (elab_find_function(cx, &e))
-        elab_note(cx, loc, "'%s' is a function: call it, '%s(...)'", name, name);
-    else
-        diag_did_you_mean(cx->e->d, loc, name, names.items, names.n);
+    if (elab_find_function(cx, &e)) {
+        elab_error(cx, loc, E_unknown_name, "'%s' is a function, and a value was expected", name);
+        elab_note(cx, loc, "call it: %s(...)", name);
+    } else {
+        elab_error(cx, loc, E_unknown_name, "nothing is called '%s' here", name);
+        if (!hint_note(cx->e->d, loc, HINT_NAME, name))
+            diag_did_you_mean(cx->e->d, loc, name, names.items, names.n);
+    }
+    for (int i = 0; in && i < in->file->n_options; i++) {
+        if (in->options[i].value->kind != VALUE_STRING)
+            continue;
+        elab_note(cx, loc, "a word stands in quotes: '%s'", name);
+        break;
+    }
     return elab_poison(cx);
 }

@@ -30,12 +30,7 @@ static Value *eval_if(Cx *cx, const Form *f) {
             return elab_form(cx, f->yes);
         return f->no ? elab_form(cx, f->no) : value_nothing(cx->e->a);
     }
-    if (c->kind != VALUE_POISON) {
-        elab_error(cx, f->cond->loc, E_not_static,
-                   "'if' is decided at compile time, and this is %s", elab_describe(cx, c));
-        elab_note(cx, f->cond->loc, "where(c, a, b) chooses by element at run time");
-        elab_poison(cx);
-    }
+    elab_not_truth(cx, c, f->cond->expr, f->cond->loc, "the condition of 'if'");
     elab_form(cx, f->yes);
     if (f->no)
         elab_form(cx, f->no);
@@ -127,6 +122,10 @@ static Value *eval_repeat(Cx *cx, const Form *f) {
                 cx, f->times->loc, times->kind == VALUE_INT ? E_limit : E_not_static,
                 "'times' is a whole number from 0 to %d known at compile time, and this is %s",
                 ELAB_MAX_REPEAT, elab_describe(cx, times));
+            if (times->kind != VALUE_INT) {
+                elab_note_not_static(cx, times, f->times->expr);
+                elab_note(cx, f->times->loc, "'scan' repeats at run time, 'steps' times");
+            }
             elab_poison(cx);
         }
 
@@ -190,8 +189,10 @@ static Value *enter_body(Cx *cx, Cx *in, Own *own, const Value *v, bool slice, c
     return inside;
 }
 
-// The common size of axis 0 of all tensors in `over`; NULL, reported.
-static IrDim *common_rows(Cx *cx, int n, Value **over, const Loc *locs, IrDim *rows) {
+// The common size of axis 0 of all tensors in `over`, which is `rows` where `steps` tells it; NULL,
+// reported.
+static IrDim *common_rows(Cx *cx, int n, Value **over, const Loc *locs, IrDim *rows,
+                          const Form *steps) {
     const Value *first = NULL;
     for (int i = 0; i < n; i++) {
         if (value_has_poison(over[i]))
@@ -214,6 +215,8 @@ static IrDim *common_rows(Cx *cx, int n, Value **over, const Loc *locs, IrDim *r
                            elab_dim_text(cx, rows), elab_dim_text(cx, leaves[k]->type.dims[0]));
                 if (first)
                     elab_note_value(cx, first);
+                else
+                    elab_note(cx, steps->loc, "'steps' is %s", elab_dim_text(cx, rows));
                 elab_note_value(cx, leaves[k]);
                 elab_poison(cx);
                 return NULL;
@@ -268,7 +271,7 @@ Value *elab_map_over(Cx *cx, int n, Value **over, const Loc *locs, BodyFn *f, vo
     Arena *a = cx->e->a;
     for (int i = 0; i < n; i++)
         over[i] = elab_tensors(cx, over[i], "what a loop goes over", locs[i]);
-    IrDim *rows = common_rows(cx, n, over, locs, NULL);
+    IrDim *rows = common_rows(cx, n, over, locs, NULL, NULL);
     const char *name = fn_take_loop(cx->fn, cx->path);
     Cx in = *cx;
     in.frame = frame_new(cx);
@@ -340,6 +343,9 @@ static Value *next_carry(Cx *in, const Field *carry, const Form *form, const Val
         elab_error(in, form->loc, E_carry_changes, "the carry '%s' starts as %s and becomes %s",
                    carry->name, elab_describe(in, like), elab_describe(in, v));
         elab_note(in, carry->loc, "it starts here; its type stays through the loop");
+        if (like->kind == VALUE_TENSOR && v->kind == VALUE_TENSOR && like->type.dtype == IR_I32 &&
+            ir_dtype_is_real(v->type.dtype))
+            elab_note(in, carry->loc, "a real starts as 0.0; 0 is whole");
         elab_note_value(in, v);
         return elab_poison(in);
     }
@@ -384,7 +390,7 @@ static Value *eval_scan(Cx *cx, const Form *f) {
                                locs[i]);
     }
     if (n_over) {
-        IrDim *rows = common_rows(cx, n_over, over, locs, steps);
+        IrDim *rows = common_rows(cx, n_over, over, locs, steps, f->steps);
         good = good && rows;
         steps = steps ? steps : rows;
     }

@@ -212,9 +212,12 @@ static void read_options(LangWorld *w, LangInstance *in) {
         Value *v = static_value(w, c->value);
         if (!value_is_number(v) && v->kind != VALUE_POISON) {
             diag_error(w->d, c->value->loc, E_wrong_kind, "the setting '%s' is a number", c->name);
+            diag_note(w->d, c->value->loc,
+                      "truth, words and lists are fixed at compile time, under 'options'");
             v = value_poison();
         }
         Value real = {.kind = VALUE_REAL};
+        real.x = v->kind == VALUE_POISON ? 0 : value_number(v);
         Value *set = in->is_library ? NULL : set_value(w, in, c->name, &real);
         Slot *slot = arena_new(w->a, Slot);
         *slot = (Slot){.name = path_join(w->a, in->name ? in->name : "", c->name),
@@ -243,6 +246,9 @@ static void check_sets(LangWorld *w) {
         if (!in) {
             diag_error(w->d, pair->loc, E_unknown_option, "there is no instance for '%s'",
                        pair->name);
+            const char *const *instances;
+            int n_instances = lang_instances(w, &instances);
+            diag_did_you_mean(w->d, pair->loc, instance, instances, n_instances);
             continue;
         }
         const LangFile *f = in->file;

@@ -13,6 +13,7 @@
 #include "ir/base/buf.h"
 #include "ir/base/errors.h"
 #include "ir/base/map.h"
+#include "ir/lang/yaml_words.h"
 
 enum { STRIDE = 64 }; // characters between two entries of Reader.bytes
 
@@ -126,71 +127,23 @@ static void check_encoding(Reader *r) {
 
 // ---- events
 
-// What libyaml says, and how we say it. `whole` errors are shown where the thing starts.
-static const struct {
-    const char *theirs, *ours;
-    bool whole;
-} problems[] = {
-    {"mapping values are not allowed in this context",
-     "a ':' is not allowed here; a text that holds ': ' stands in quotes", false},
-    {"did not find expected key", "expected a key, indented like the keys before it", false},
-    {"did not find expected '-' indicator", "expected '-', indented like the items before it",
-     false},
-    {"did not find expected ',' or ']'", "expected ',' or ']'", false},
-    {"did not find expected ',' or '}'", "expected ',' or '}'", false},
-    {"could not find expected ':'", "expected ':' after this key", true},
-    {"did not find expected node content", "expected a value", false},
-    {"did not find expected <document start>", "expected the end of the file", false},
-    {"block sequence entries are not allowed in this context", "a '-' item is not allowed here",
-     false},
-    {"mapping keys are not allowed in this context", "a key is not allowed here", false},
-    {"found character that cannot start any token",
-     "no value starts with this character; a text that does stands in quotes", false},
-    {"found unexpected end of stream", "the text in quotes does not end", true},
-    {"found unexpected document indicator", "the text in quotes does not end", true},
-    {"found a tab character where an indentation space is expected",
-     "a tab cannot indent; use spaces", false},
-    {"found a tab character that violates indentation", "a tab cannot indent; use spaces", false},
-    {"found unknown escape character", "no escape is written like this", false},
-    {"did not find expected alphabetic or numeric character",
-     "expected the name of an anchor: letters, digits, '-' and '_'", false},
-    {"found undefined tag handle", "the tag is not known", false},
-    {"found duplicate %YAML directive", "a second %YAML directive", false},
-    {"found incompatible YAML document", "only YAML 1.1 and 1.2 are known", false},
-};
-
-// What libyaml was doing, and how our note says it.
-static const struct {
-    const char *theirs, *ours;
-} contexts[] = {
-    {"while parsing a block mapping", "the mapping starts here"},
-    {"while parsing a flow mapping", "the '{' stands here"},
-    {"while parsing a block collection", "the list starts here"},
-    {"while parsing a flow sequence", "the '[' stands here"},
-    {"while scanning a quoted scalar", "the quote stands here"},
-};
-
 static void report_syntax(Reader *r) {
     const yaml_parser_t *p = &r->parser;
     if (p->error == YAML_MEMORY_ERROR)
         arena_out_of_memory(r->file->len);
 
-    const char *text = p->problem ? p->problem : "the text does not parse";
-    bool whole = false;
-    for (size_t i = 0; i < sizeof problems / sizeof *problems; i++) {
-        if (!strcmp(text, problems[i].theirs)) {
-            text = problems[i].ours;
-            whole = problems[i].whole && p->context;
-            break;
-        }
-    }
+    YamlProblem problem = {.text = "the text does not parse"};
+    if (p->problem)
+        problem = yaml_problem(p->problem, r->file->text, r->file->len,
+                               find_byte(r, p->problem_mark.index));
+    bool whole = problem.whole && p->context;
     Loc loc = mark_loc(r, whole ? p->context_mark : p->problem_mark);
-    diag_error(r->diag, loc, E_yaml_syntax, "%s", text);
-
-    for (size_t i = 0; p->context && !whole && i < sizeof contexts / sizeof *contexts; i++) {
-        if (!strcmp(p->context, contexts[i].theirs))
-            diag_note(r->diag, mark_loc(r, p->context_mark), "%s", contexts[i].ours);
-    }
+    diag_error(r->diag, loc, E_yaml_syntax, "%s", problem.text);
+    const char *context = p->context && !whole ? yaml_context(p->context) : NULL;
+    if (problem.note)
+        diag_note(r->diag, loc, "%s", problem.note);
+    else if (context)
+        diag_note(r->diag, mark_loc(r, p->context_mark), "%s", context);
 }
 
 // The next event, which the caller deletes. False after a syntax error.

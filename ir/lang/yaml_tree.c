@@ -5,6 +5,7 @@
 
 #include "ir/base/buf.h"
 #include "ir/base/errors.h"
+#include "ir/lang/hints.h"
 
 Yaml *yaml_find_loc(const Yaml *map, const char *key, Loc *loc) {
     *loc = map ? map->loc : (Loc){0};
@@ -85,6 +86,19 @@ bool yaml_as_double(const Yaml *y, double *v) {
     return true;
 }
 
+// The nearest known key, or else all of them.
+static void note_known(Diag *d, Loc loc, const char *key, const char *const *known, int n_known) {
+    if (map_nearest(key, known, n_known)) {
+        diag_did_you_mean(d, loc, key, known, n_known);
+        return;
+    }
+    Buf all = {0};
+    for (int i = 0; i < n_known; i++)
+        buf_printf(&all, "%s%s", i ? ", " : "", known[i]);
+    diag_note(d, loc, "known are: %s", buf_text(&all));
+    buf_free(&all);
+}
+
 void yaml_check_keys(const Yaml *map, Diag *d, const char *const *known, int n_known,
                      const char *what) {
     for (int i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
@@ -95,7 +109,8 @@ void yaml_check_keys(const Yaml *map, Diag *d, const char *const *known, int n_k
             continue;
         diag_error(d, map->key_locs[i], E_unknown_key, "unknown key '%s' in %s", map->keys[i],
                    what);
-        diag_did_you_mean(d, map->key_locs[i], map->keys[i], known, n_known);
+        if (!hint_note(d, map->key_locs[i], HINT_KEY, map->keys[i]))
+            note_known(d, map->key_locs[i], map->keys[i], known, n_known);
     }
 }
 
