@@ -461,6 +461,21 @@ START_TEST(the_pipeline_does_not_change_results) {
 }
 END_TEST
 
+// Each code of ir/base/errors.def about data is told here.
+START_TEST(data_that_do_not_fit_are_told) {
+    cli_write(&cli, "m.yaml",
+              "module: m\noptions: {n: 3}\nparams: {w: \"zeros([n])\"}\nfunctions:\n"
+              "  f: {inputs: {x: \"[3]\"}, output: sum(w) + sum(x)}\n"
+              "  g: {inputs: {y: \"[3]\"}, output: sum(w * y)}\n");
+    cli_expect(&cli, EXIT_OK, "run $DIR/m.yaml f --grad=out -o $DIR/a.safetensors");
+    cli_expect(&cli, EXIT_BAD_INPUT, "run $DIR/m.yaml g --data=$DIR/a.safetensors");
+    cli_expect_err(&cli, "error[E0801]: the data has no 'in.y'");
+    cli_expect(&cli, EXIT_BAD_INPUT,
+               "run $DIR/m.yaml f --data=$DIR/a.safetensors --rename=out.out:in.x");
+    cli_expect_err(&cli, "error[E0802]: 'in.x' is [] in the data, but the function takes f32[3]");
+}
+END_TEST
+
 // ---- opt ----------------------------------------------------------------------------------------
 
 static const char *const entries[] = {"weights", "infer",   "posterior_at", "latent",
@@ -536,6 +551,7 @@ static Suite *cli_suite(void) {
     tcase_add_test(works, passes_are_printed_dumped_timed_and_counted);
     tcase_add_test(works, the_pipeline_can_be_chosen);
     tcase_add_test(works, the_pipeline_does_not_change_results);
+    tcase_add_test(works, data_that_do_not_fit_are_told);
     tcase_add_loop_test(works, emitted_ir_goes_through_opt_again, 0,
                         sizeof entries / sizeof *entries);
     tcase_add_test(works, bench_times_a_step);
