@@ -187,6 +187,8 @@ bool fuse_strides(const Fuse *f, IrNode *n, IrDim **strides);
 
 // Where the value of `n` is. Everything it is a view of must have a home.
 FuseView fuse_view(const Fuse *f, IrNode *n);
+// The same of move `n` through its operand, also where `n` has a place of its own.
+FuseView fuse_view_of_move(const Fuse *f, IrNode *n);
 
 FuseView fuse_dense(const Fuse *f, int buffer, const IrType *type);
 

@@ -256,7 +256,10 @@ static int define_concat(FuseBuild *b, IrNode *n, const FuseIndex *at, int guard
 static int define_reshape(FuseBuild *b, IrNode *n, const FuseIndex *at, int guard) {
     if (!fuse_reshape_is_affine(dims(b), n)) {
         fuse_check_memory(b, n->in[0]);
-        return load(b, n, at, guard);
+        if (!b->k)
+            return 0;
+        FuseView v = fuse_view_of_move(b->f, n);
+        return ir_scalar_load(b->k, fuse_address(b, &v, at, guard, false));
     }
 
     const IrType *x = &n->in[0]->types[0], *y = &n->types[0];

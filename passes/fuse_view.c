@@ -238,7 +238,10 @@ FuseView fuse_view(const Fuse *f, IrNode *n) {
     }
     if (n->n_in == 0)
         ir_bug(n, "fuse: not in memory");
+    return fuse_view_of_move(f, n);
+}
 
+FuseView fuse_view_of_move(const Fuse *f, IrNode *n) {
     FuseView in = fuse_view(f, n->in[0]), v = in;
     v.rank = n->types[0].rank;
     if (!move_strides(f->s->dims, n, in.strides, v.strides))

@@ -157,7 +157,7 @@ START_TEST(top_k_orders_all_numbers) {
                                "  return %l out \"l\", %s out \"s\", %k out \"k\", %e out \"e\","
                                "         %j out \"j\""
                                "}";
-    static const double x[16] = {1,       NAN, -INFINITY, INFINITY, NAN,  1, -1, INFINITY,
+    static const double x[16] = {1,      NAN, -INFINITY, INFINITY, NAN,    1, -1, INFINITY,
                                  1e-310, 0.0, -0.0,      0.0,      -1e300, 0, 5,  -1e-310};
     static const double i[5] = {INT32_MIN, 7, INT32_MAX, 7, -1};
     static const double expected[5][16] = {{1, 4, 3, 7, 0, 5, 6, 2, 6, 0, 1, 2, 3, 5, 7, 4},
@@ -218,6 +218,21 @@ START_TEST(product_with_a_vector_is_a_reduction) {
     IrSchedule *s = lower(text);
     ck_assert(!s->kernels[0]->product.present);
     agrees(text);
+}
+END_TEST
+
+// Heads of an attention joined again: the reshape is a view, and yet needs a place of its own,
+// since a product reads it as rows.
+START_TEST(reshaped_view_with_a_place_is_copied) {
+    agrees("func @f(%q: f32[2,3,5,4] in \"q\", %s: f32[2,3,5,6] in \"s\", %w: f32[5,12] p \"w\","
+           "        %z: f32[2,6,7] in \"z\") {"
+           "  %d = dot %q, %s batch=2 contract=[2]x[2] : f32[2,3,4,6]"
+           "  %t = transpose %d axes=[0,3,1,2] : f32[2,6,3,4]"
+           "  %r = reshape %t : f32[2,6,12]"
+           "  %a = dot %r, %w batch=0 contract=[2]x[1] : f32[2,6,5]"
+           "  %b = dot %z, %r batch=0 contract=[0,1]x[0,1] : f32[7,12]"
+           "  return %a out \"a\", %b out \"b\""
+           "}");
 }
 END_TEST
 
@@ -354,6 +369,7 @@ int main(void) {
     tcase_add_test(kernels, top_k_orders_all_numbers);
     tcase_add_test(kernels, transposed_weights_are_copied_before_the_loop);
     tcase_add_test(kernels, product_with_a_vector_is_a_reduction);
+    tcase_add_test(kernels, reshaped_view_with_a_place_is_copied);
     tcase_add_test(kernels, equal_kernels_are_one);
     tcase_add_loop_test(kernels, schedule_prints_and_parses_back, 0, 3);
     tcase_add_test(kernels, notes_say_why_not);
