@@ -358,6 +358,32 @@ bool elab_initial(Cx *cx) {
 
 // ---- checking a layer alone ---------------------------------------------------------------------
 
+static void put_unknown(Cx *cx, Scope *scope, const char *name, Loc loc) {
+    Cx at = *cx;
+    at.scope = scope;
+    if (!scope_find(&at, name, loc))
+        scope_put(cx, scope, name, loc, value_poison());
+}
+
+// The names of sizes in an expression of a shape.
+static void put_size_names(Cx *cx, Scope *scope, const Expr *e) {
+    if (!e)
+        return;
+    if (e->kind == EXPR_NAME)
+        put_unknown(cx, scope, e->name, e->loc);
+    put_size_names(cx, scope, e->base);
+    for (int i = 0; i < e->n; i++)
+        put_size_names(cx, scope, e->args[i]);
+}
+
+static void put_type_names(Cx *cx, Scope *scope, const TypeExpr *t) {
+    for (int i = 0; i < t->n; i++)
+        if (t->fields)
+            put_type_names(cx, scope, t->fields[i]);
+        else
+            put_size_names(cx, scope, t->sizes[i]);
+}
+
 // Arguments are unknown here, so this finds wrong names more than wrong shapes.
 void params_check_layer(Cx *cx, LayerDecl *layer) {
     Cx at = *cx;
@@ -375,9 +401,11 @@ void params_check_layer(Cx *cx, LayerDecl *layer) {
     for (int i = 0; i < layer->params->fields.n; i++)
         scope_put(cx, at.scope, layer->params->fields.items[i].name, layer->loc, value_poison());
     Scope *scope = scope_new(cx, at.scope, layer->name);
-    for (int i = 0; i < layer->apply->n_inputs; i++)
-        scope_put(cx, scope, layer->apply->inputs[i].name, layer->apply->inputs[i].loc,
-                  value_poison());
+    for (int i = 0; i < layer->apply->n_inputs; i++) {
+        const Input *input = &layer->apply->inputs[i];
+        scope_put(cx, scope, input->name, input->loc, value_poison());
+        put_type_names(cx, scope, input->type);
+    }
     for (int i = 0; i < layer->apply->arguments.n; i++)
         scope_put(cx, scope, layer->apply->arguments.items[i].name, layer->apply->loc,
                   value_poison());
