@@ -24,6 +24,7 @@ double ir_op_cost(IrOp op) {
         return 40;
     case IR_OP_pow:
         return 30;
+    case IR_OP_top_k:
     case IR_OP_exp:
     case IR_OP_expm1:
     case IR_OP_log:
