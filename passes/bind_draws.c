@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-#include "ir/build.h"
+#include "passes/rewrite.h"
 
 enum { MAX_DEPTH = 64 };
 
@@ -37,34 +37,6 @@ static IrNode *root_input(Binder *b, const IrNode *draw) {
     return ir_add_input(b->fn, type,
                         (IrSlot){.name = draw->attrs.name, .role = IR_ROLE_DRAW, .target = -1},
                         draw->loc);
-}
-
-// Hands `value` of the block around `owner` into its body: a slice for loops, whole for gradients.
-static IrNode *enter(Binder *b, IrNode *owner, IrNode *value, const char *site) {
-    IrType type = value->types[0];
-    IrNode **in = arena_array(b->fn->arena, IrNode *, owner->n_in + 1);
-
-    memcpy(in, owner->in, (size_t)owner->n_in * sizeof *in);
-    in[owner->n_in++] = value;
-    owner->in = in;
-    if (!is_loop(owner)) {
-        owner->attrs.n_captured++;
-        return ir_block_add_param(b->fn, owner->body, type, site, owner->loc);
-    }
-
-    type.rank--;
-    memmove(type.dims, type.dims + 1, (size_t)type.rank * sizeof *type.dims);
-    owner->attrs.n_over++;
-
-    // the step's index stays the last parameter
-    IrNode *p = ir_block_add_param(b->fn, owner->body, type, site, owner->loc);
-    IrNode **params = owner->body->params;
-    int last = owner->body->n_params - 1;
-    params[last] = params[last - 1];
-    params[last - 1] = p;
-    p->attrs.index = last - 1;
-    params[last]->attrs.index = last;
-    return p;
 }
 
 // Whether a value made of `draw` is what its site gives.
@@ -97,9 +69,8 @@ static void bind_block(Binder *b, IrBlock *block) {
         for (int k = 0; k < b->n; k++) {
             if (strcmp(b->sites[k], n->attrs.name) != 0)
                 continue;
-            IrNode *value = root_input(b, n);
-            for (int d = 0; d < b->depth; d++)
-                value = enter(b, b->owners[d], value, n->attrs.name);
+            IrNode *value =
+                pass_enter(b->fn, b->owners, b->depth, root_input(b, n), n->attrs.name);
 
             // the draw becomes the value itself; what a sample was made of has no use left
             n->op = IR_OP_stop_gradient;

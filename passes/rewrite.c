@@ -5,6 +5,7 @@
 #include "passes/rewrite.h"
 
 #include <assert.h>
+#include <string.h>
 
 bool pass_set_add(PassSet *s, IrNode *n) {
     if (pass_set_has(s, n))
@@ -125,6 +126,76 @@ IrNode *pass_capture(IrFunction *f, IrNode *owner, IrNode *value) {
     owner->attrs.n_captured = at + 1;
     return param;
 }
+
+// ---- through bodies -----------------------------------------------------------------------------
+
+static bool is_loop(const IrNode *n) {
+    return n->op == IR_OP_scan || n->op == IR_OP_map;
+}
+
+// Hands `value` of the block around `owner` into its body: a slice for loops, whole for gradients.
+static IrNode *enter(IrFunction *f, IrNode *owner, IrNode *value, const char *name) {
+    if (!is_loop(owner))
+        return pass_capture(f, owner, value);
+
+    IrType type = value->types[0];
+    type.rank--;
+    memmove(type.dims, type.dims + 1, (size_t)type.rank * sizeof *type.dims);
+    owner->in = insert(f->arena, owner->in, owner->n_in, owner->n_in, value);
+    owner->n_in++;
+    owner->attrs.n_over++;
+
+    // the step's index stays the last parameter
+    IrNode *p = ir_block_add_param(f, owner->body, type, name, value->loc);
+    IrNode **params = owner->body->params;
+    int last = owner->body->n_params - 1;
+    params[last] = params[last - 1];
+    params[last - 1] = p;
+    p->attrs.index = last - 1;
+    params[last]->attrs.index = last;
+    return p;
+}
+
+IrNode *pass_enter(IrFunction *f, IrNode *const *owners, int depth, IrNode *value,
+                   const char *name) {
+    for (int i = 0; i < depth; i++)
+        value = enter(f, owners[i], value, name);
+    return value;
+}
+
+// Makes `value` of the body of `owner`, which stands in `b`, its result number `at`.
+static IrNode *leave(IrFunction *f, IrBlock *b, IrNode *owner, IrNode *value) {
+    IrBlock *body = owner->body;
+    IrType type = value->types[0];
+    int at = body->n_results; // the gradients of a grad come behind the results of its body
+
+    ir_block_add_result(f, body, value);
+    if (is_loop(owner)) {
+        memmove(type.dims + 1, type.dims, (size_t)type.rank * sizeof *type.dims);
+        type.dims[0] = owner->attrs.dim;
+        type.rank++;
+    }
+    IrType *types = arena_array(f->arena, IrType, owner->n_types + 1);
+    for (int i = 0; i <= owner->n_types; i++)
+        types[i] = i < at ? owner->types[i] : i == at ? type : owner->types[i - 1];
+    owner->types = types;
+    owner->n_types++;
+    ir_each_node(n, b) {
+        if (n->op == IR_OP_get && n->in[0] == owner && n->attrs.index >= at)
+            n->attrs.index++;
+    }
+    IrBuilder builder = {.fn = f, .block = b, .loc = value->loc, .path = value->path};
+    return ir_get(&builder, owner, at);
+}
+
+IrNode *pass_leave(IrFunction *f, IrBlock *const *blocks, IrNode *const *owners, int depth,
+                   IrNode *value) {
+    for (int i = depth - 1; i >= 0; i--)
+        value = leave(f, blocks[i], owners[i], value);
+    return value;
+}
+
+// ---- what depends -------------------------------------------------------------------------------
 
 static bool spread_block(PassSet *set, const IrBlock *b, bool (*stops)(const IrNode *n));
 

@@ -46,6 +46,18 @@ void pass_prune(PassCtx *cx, IrBlock *b);
 // which is returned. Captured values come first; those of a grad are all.
 IrNode *pass_capture(IrFunction *f, IrNode *owner, IrNode *value);
 
+// Hands `value`, of the block around owners[0], into the body of owners[depth - 1]: loops (scan, map)
+// take a slice of it at each step, gradients capture it. Gives the parameter of the innermost body,
+// called `name`, or `value` where there is no owner.
+IrNode *pass_enter(IrFunction *f, IrNode *const *owners, int depth, IrNode *value,
+                   const char *name);
+
+// Hands `value`, of the body of owners[depth - 1], out to the block around owners[0], as a further
+// result of each owner. blocks[i] is the block that owners[i] stands in. The node given back has a
+// leading axis for each loop around, outermost first.
+IrNode *pass_leave(IrFunction *f, IrBlock *const *blocks, IrNode *const *owners, int depth,
+                   IrNode *value);
+
 // Adds to `set` each node of `b`, and of the scans in it, that depends on a node of `set` (at
 // first: some of the block's parameters). `stops`, if not NULL, names nodes that are never added. A
 // scan is added when an operand of it is, one of its `get`s when that result depends; so is a

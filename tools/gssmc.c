@@ -252,6 +252,14 @@ static const OptCommand commands[] = {
      "compile the file's functions and programs; print what was made", NULL, command_compile},
     {"check", "FILE...", "read and check only; no code", NULL, command_check},
     {"run", "FILE FUNCTION", "evaluate a function, or its gradient, on data", NULL, command_run},
+    {"gradcheck", "FILE [FUNCTION...]",
+     "gradients against finite differences, f64; of all functions where none is named",
+     "Every real parameter, state, setting and input counts. Draws are the same in all "
+     "evaluations,\n"
+     "and what stands under stop_gradient keeps its value at the point. An error is relative to "
+     "the\n"
+     "greatest gradient by an element of the array. Exit code 1 above the tolerance.",
+     command_gradcheck},
     {"opt", "FILE.gir", "IR in, IR out (- is standard input)", NULL, command_opt},
     {"bench", "FILE [FUNCTION]", "time a step, beside the work it does", NULL, command_bench},
     {"ops", "", "the table of operations", NULL, command_ops},

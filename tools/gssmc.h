@@ -28,6 +28,15 @@ typedef struct Gssmc {
     int n_dim_pairs;
 } Gssmc;
 
+// A data file. `names` are those of the arrays with the renames applied: "in.x", "p.key.w".
+typedef struct GssmcData {
+    RtTensorFile file;
+    bool given;
+    const char **names;
+    const RtTensor **tensors;
+    int n;
+} GssmcData;
+
 // clang-format off
 // Options of commands that read a model.
 #define GSSMC_OPTIONS(g) \
@@ -77,12 +86,28 @@ void gssmc_print_passes(const Gssmc *g, const RtProgram *p);
 
 void gssmc_close(Gssmc *g);
 
+// Reads the data file at `path`. EXIT_OK, or an exit code after a message; a rename that meets no name
+// is wrong usage. Always end with gssmc_data_close().
+int gssmc_data_read(GssmcData *data, Gssmc *g, const OptCommand *self, const char *path,
+                    const OptList *renames);
+
+// Binds static dims of the module (those with a default) that the shapes of in.* fix, by opening the
+// world again.
+int gssmc_data_bind_dims(const GssmcData *data, Gssmc *g, const OptCommand *self, const char *file,
+                         const char *function);
+
+// Sites whose values the data hold (draw.*); returns how many. Owned by `a`.
+int gssmc_data_draws(const GssmcData *data, Arena *a, const char ***sites);
+
+void gssmc_data_close(GssmcData *data);
+
 // Prints `head` and the text as a JSON string.
 void gssmc_print_json(const char *head, const char *text);
 
 int command_compile(const OptCommand *self, int argc, char **argv);
 int command_check(const OptCommand *self, int argc, char **argv);
 int command_run(const OptCommand *self, int argc, char **argv);
+int command_gradcheck(const OptCommand *self, int argc, char **argv);
 int command_opt(const OptCommand *self, int argc, char **argv);
 int command_bench(const OptCommand *self, int argc, char **argv);
 int command_ops(const OptCommand *self, int argc, char **argv);

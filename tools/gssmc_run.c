@@ -1,7 +1,4 @@
 // tools/gssmc_run.c -- gssmc run: evaluate a function, or its gradient, on data, and compare.
-//
-// A data file holds p.* (parameters), in.* (inputs), draw.* (values of draws by site), out.* and
-// g.* (expected results). Sizes follow from the shapes of the arrays.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,8 +19,7 @@ typedef struct Run {
     const OptCommand *self;
     Gssmc *g;
     const char *file, *function, *grad;
-    RtTensorFile data;
-    bool has_data;
+    GssmcData data;
     Names p, in, draw, out, grads; // arrays of the file by role, without the role's prefix
 } Run;
 
@@ -36,49 +32,16 @@ static void add_name(Arena *a, Names *names, const char *name, const RtTensor *t
     names->tensors[names->n++] = t;
 }
 
-// `name` with the longest matching OLD of the renames replaced; a match ends at a '.' or the end.
-static const char *renamed(Arena *a, const char *name, const OptList *renames) {
-    const char *best = NULL;
-    size_t best_len = 0;
+// Sorts the arrays of the file by role.
+static void sort_data(Run *r) {
+    static const char *const prefixes[] = {"p.", "in.", "draw.", "out.", "g."};
+    Names *const to[] = {&r->p, &r->in, &r->draw, &r->out, &r->grads};
 
-    for (int i = 0; i < renames->n; i++) {
-        size_t len = strcspn(renames->items[i], ":");
-        if (len >= best_len && strncmp(name, renames->items[i], len) == 0 &&
-            (name[len] == '.' || name[len] == '\0')) {
-            best = renames->items[i];
-            best_len = len;
-        }
-    }
-    return best ? arena_printf(a, "%s%s", best + best_len + 1, name + best_len) : name;
-}
-
-static int read_data(Run *r, const char *path, const OptList *renames) {
-    char why[512];
-    Arena *a = &r->g->arena;
-
-    for (int i = 0; i < renames->n; i++)
-        if (!strchr(renames->items[i], ':'))
-            return opt_refuse(r->self, "--rename takes OLD:NEW, not '%s'", renames->items[i]);
-    if (!rt_safetensors_read(&r->data, path, why, sizeof why)) {
-        fprintf(stderr, "gssmc run: %s\n", why);
-        return EXIT_BAD_INPUT;
-    }
-    r->has_data = true;
-    for (int i = 0; i < r->data.n; i++) {
-        const RtTensor *t = &r->data.tensors[i];
-        const char *name = renamed(a, t->name, renames);
-        if (strncmp(name, "p.", 2) == 0)
-            add_name(a, &r->p, name + 2, t);
-        else if (strncmp(name, "in.", 3) == 0)
-            add_name(a, &r->in, name + 3, t);
-        else if (strncmp(name, "draw.", 5) == 0)
-            add_name(a, &r->draw, name + 5, t);
-        else if (strncmp(name, "out.", 4) == 0)
-            add_name(a, &r->out, name + 4, t);
-        else if (strncmp(name, "g.", 2) == 0)
-            add_name(a, &r->grads, name + 2, t);
-    }
-    return EXIT_OK;
+    for (int i = 0; i < r->data.n; i++)
+        for (int k = 0; k < 5; k++)
+            if (strncmp(r->data.names[i], prefixes[k], strlen(prefixes[k])) == 0)
+                add_name(&r->g->arena, to[k], r->data.names[i] + strlen(prefixes[k]),
+                         r->data.tensors[i]);
 }
 
 static const RtTensor *find(const Names *names, const char *name) {
@@ -86,47 +49,6 @@ static const RtTensor *find(const Names *names, const char *name) {
         if (strcmp(names->items[i], name) == 0)
             return names->tensors[i];
     return NULL;
-}
-
-// Binds static dims of the module (those with a default) that the shapes of in.* fix.
-static int bind_static_dims(Run *r) {
-    Gssmc *g = r->g;
-    LangPair pairs[64];
-    int n = 0;
-
-    for (int i = 0; i < r->in.n; i++) {
-        const char *names[RT_MAX_RANK];
-        int rank = lang_signature(g->world, r->function, r->in.items[i], names);
-        if (rank != r->in.tensors[i]->rank)
-            continue;
-        for (int k = 0; k < rank && n < 64; k++)
-            if (names[k])
-                pairs[n++] =
-                    (LangPair){.name = names[k],
-                               .value = arena_printf(&g->arena, "%lld",
-                                                     (long long)r->in.tensors[i]->shape[k])};
-    }
-    return n ? gssmc_reopen(g, r->self, r->file, pairs, n) : EXIT_OK;
-}
-
-// Fills `values` (doubles) from a tensor.
-static double element(const RtTensor *t, int64_t i) {
-    switch (t->dtype) {
-    case RT_F64:
-        return ((const double *)t->data)[i];
-    case RT_F32:
-        return (double)((const float *)t->data)[i];
-    case RT_I64:
-        return (double)((const int64_t *)t->data)[i];
-    case RT_I32:
-        return ((const int32_t *)t->data)[i];
-    case RT_BOOL:
-    case RT_U8:
-        return ((const uint8_t *)t->data)[i];
-    case RT_DTYPE_COUNT:
-        break;
-    }
-    diag_bug("array without a dtype");
 }
 
 // Sets runtime dims so that `type` has the shape of `t`. False when it cannot.
@@ -161,7 +83,7 @@ static int put_values(Run *r, RtCall *call, const RtProgram *p, uint64_t seed) {
                 continue;
             const IrType *type = &f->body->params[i]->types[0];
             const RtTensor *t = find(role == IR_ROLE_DRAW ? &r->draw : &r->in, f->inputs[i].name);
-            if (!t && r->has_data) {
+            if (!t && r->data.given) {
                 fprintf(stderr, "gssmc run: error[E0801]: the data has no '%s.%s'\n",
                         ir_role_name(role), f->inputs[i].name);
                 return EXIT_BAD_INPUT;
@@ -183,7 +105,7 @@ static int put_values(Run *r, RtCall *call, const RtProgram *p, uint64_t seed) {
                 uint32_t w[4];
                 double x;
                 if (t)
-                    x = element(t, k);
+                    x = rt_tensor_element(t, k);
                 else {
                     ir_philox(ir_random_key(seed, map_hash_str(f->inputs[i].name)), (uint64_t)k, 0,
                               w);
@@ -218,11 +140,11 @@ static int put_params(Run *r, RtState *s) {
         }
         for (int64_t k = 0; k < rt_tensor_elements(t); k++)
             if (to->dtype == RT_F64)
-                ((double *)to->data)[k] = element(t, k);
+                ((double *)to->data)[k] = rt_tensor_element(t, k);
             else if (to->dtype == RT_F32)
-                ((float *)to->data)[k] = (float)element(t, k);
+                ((float *)to->data)[k] = (float)rt_tensor_element(t, k);
             else if (to->dtype == RT_I32)
-                ((int32_t *)to->data)[k] = (int32_t)element(t, k);
+                ((int32_t *)to->data)[k] = (int32_t)rt_tensor_element(t, k);
     }
 
     // parameters that the function uses must all be there; those of the file must all exist
@@ -285,7 +207,7 @@ static bool compare(const RtProgram *p, const RtCall *call, const char *role, co
         diag_bug("out of memory");
     rt_call_get(call, output, got, n);
     for (int64_t i = 0; i < n; i++) {
-        double b = element(want, i), d = fabs(got[i] - b);
+        double b = rt_tensor_element(want, i), d = fabs(got[i] - b);
         error = d > error || d != d ? d : error;
         scale = fmax(scale, fabs(b));
     }
@@ -400,7 +322,7 @@ static int run(Run *r, bool check, double tolerance, uint64_t seed, const char *
     const char **paths = NULL;
     if (r->grad && is_program(r))
         return opt_refuse(r->self, "--grad is for functions, and '%s' is a program", r->function);
-    int code = bind_static_dims(r);
+    int code = gssmc_data_bind_dims(&r->data, g, r->self, r->file, r->function);
 
     if (code != EXIT_OK)
         return code;
@@ -475,15 +397,16 @@ int command_run(const OptCommand *self, int argc, char **argv) {
         code = opt_refuse(self, "--check needs --data");
     else if (check && *check && !buf_parse_double(check, strlen(check), &tolerance))
         code = opt_refuse(self, "--check takes a tolerance, not '%s'", check);
-    else if (data && (code = read_data(&r, data, &renames)) != EXIT_OK)
+    else if (data && (code = gssmc_data_read(&r.data, &g, self, data, &renames)) != EXIT_OK)
         ;
     else if ((code = gssmc_open(&g, self, r.file)) == EXIT_OK &&
              (code = gssmc_check_entry(&g, self, r.file, r.function)) == EXIT_OK) {
         if (tolerance == 0)
             tolerance = g.dtype && strcmp(g.dtype, "f64") == 0 ? 1e-10 : 1e-4;
+        sort_data(&r);
         code = run(&r, check != NULL, tolerance, (uint64_t)seed, output);
     }
-    rt_safetensors_close(&r.data);
+    gssmc_data_close(&r.data);
     gssmc_close(&g);
     return code;
 }

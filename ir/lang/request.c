@@ -4,6 +4,7 @@
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
 #include "ir/lang/grads.h"
+#include "ir/lang/signature.h"
 #include "ir/lang/structures.h"
 
 Elab *elab_new(LangWorld *w, Diag *d) {
@@ -357,6 +358,29 @@ static Elab *check_elab(LangWorld *w, Diag *d) {
     Elab *e = elab_new(w, d);
     e->checking = true;
     return e;
+}
+
+int lang_open_dims(LangWorld *w, const char *name, const char *const **dims) {
+    const LangRequest none = {0};
+    LangInstance *in = find_instance(w, "");
+    FuncDecl *f = in ? world_function(in, name) : NULL;
+    Diag quiet = {0}, *told = w->d;
+    int n = 0;
+
+    if (!f || signature_is_generic(f))
+        return 0;
+    w->d = &quiet;
+    Elab *e = check_elab(w, &quiet);
+    entry_function(e, in, f, &none, false);
+    const IrDims *ds = e->module->dims;
+    const char **names = arena_array(w->a, const char *, ds->n_vars + 1);
+    for (int i = 0; i < ds->n_vars; i++)
+        if (ds->vars[i]->max == ELAB_LENIENT_MAX)
+            names[n++] = ds->vars[i]->name;
+    w->d = told;
+    diag_free(&quiet);
+    *dims = names;
+    return n;
 }
 
 static void check_instance(LangWorld *w, Diag *d, LangInstance *in) {

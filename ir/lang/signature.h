@@ -16,4 +16,8 @@ int lang_signature(LangWorld *w, const char *name, const char *input,
 // Whether function `name` of the entry file has an output called `output`.
 bool lang_has_output(LangWorld *w, Diag *d, const char *name, const char *output);
 
+// Names of the dims of function `name` of the entry file that have neither a value nor a maximum: it
+// is compiled where it is called, or with -D. Owned by the world. Returns how many.
+int lang_open_dims(LangWorld *w, const char *name, const char *const **dims);
+
 #endif

@@ -10,6 +10,7 @@
 #include <cjson/cJSON.h>
 #include <xxhash.h>
 
+#include "ir/base/diag.h"
 #include "runtime/record/json.h"
 
 static const struct {
@@ -37,6 +38,25 @@ int64_t rt_tensor_elements(const RtTensor *t) {
     for (int i = 0; i < t->rank; i++)
         n *= t->shape[i];
     return n;
+}
+
+double rt_tensor_element(const RtTensor *t, int64_t i) {
+    switch (t->dtype) {
+    case RT_F64:
+        return ((const double *)t->data)[i];
+    case RT_F32:
+        return (double)((const float *)t->data)[i];
+    case RT_I64:
+        return (double)((const int64_t *)t->data)[i];
+    case RT_I32:
+        return ((const int32_t *)t->data)[i];
+    case RT_BOOL:
+    case RT_U8:
+        return ((const uint8_t *)t->data)[i];
+    case RT_DTYPE_COUNT:
+        break;
+    }
+    diag_bug("array without a dtype");
 }
 
 void rt_hash(char hex[RT_HASH_SIZE], const void *data, size_t len) {

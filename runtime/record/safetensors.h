@@ -60,6 +60,9 @@ const char *rt_dtype_name(RtDtype dtype);
 // Elements of an array: the product of its shape, 1 for rank 0.
 int64_t rt_tensor_elements(const RtTensor *t);
 
+// Element `i`, row-major, as a double.
+double rt_tensor_element(const RtTensor *t, int64_t i);
+
 // Reads the file at `path`. False with a sentence in `why` that names the file, and `f` zeroed:
 // missing file, header length, JSON, dtype, rank above 8, shape, offsets that leave the file,
 // overlap or leave gaps, duplicate names, BOOL bytes other than 0 and 1.
