@@ -427,7 +427,7 @@ END_TEST
 
 START_TEST(every_code_has_a_sentence_and_none_is_used_twice) {
     static const int codes[] = {
-#define ERROR(code, name, doc) code,
+#define ERROR(code, name, doc, cure) code,
 #include "ir/base/errors.def"
     };
     int n = sizeof codes / sizeof *codes;

@@ -174,7 +174,7 @@ static const struct {
     int number;
     const char *name;
 } codes[] = {
-#define ERROR(code, name, doc) {code, #name},
+#define ERROR(code, name, doc, cure) {code, #name},
 #include "ir/base/errors.def"
 };
 enum { N_CODES = sizeof codes / sizeof *codes };

@@ -5,9 +5,19 @@
 
 const char *errors_doc(int code) {
     switch (code) {
-#define ERROR(code, name, doc) \
-    case code:                 \
+#define ERROR(code, name, doc, cure) \
+    case code:                       \
         return doc;
+#include "ir/base/errors.def"
+    }
+    return NULL;
+}
+
+const char *errors_cure(int code) {
+    switch (code) {
+#define ERROR(code, name, doc, cure) \
+    case code:                       \
+        return cure;
 #include "ir/base/errors.def"
     }
     return NULL;

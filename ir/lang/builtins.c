@@ -362,7 +362,7 @@ static const Builtin builtins[] = {
     {"argsort",         "x",           1, 1, {0}, builtin_argsort, 0, false, "indices in increasing order along the last axis"},
     {"sort",            "x",           1, 1, {0}, builtin_sort, 0, false, "in increasing order along the last axis"},
     {"take_along",      "x, i",        2, 2, {0}, builtin_take_along, 0, false, "elements of the last axis at i32 indices"},
-    {"scatter_add",     "like, i, x",  3, 3, {0}, builtin_scatter_add, 0, false, "sums of rows at i32 indices"},
+    {"scatter_add",     "i, x, n",     3, 3, {0}, builtin_scatter_add, 0, false, "sums of rows at i32 indices"},
     {"one_hot",         "i, n",        2, 2, {0}, builtin_one_hot, 0, false, "1.0 at an i32 index, else 0.0"},
 
     {"concat",          "x, y, ...",   1, -1, {"axis"}, builtin_concat, 0, false, "joined along an axis"},
