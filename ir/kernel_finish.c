@@ -178,12 +178,26 @@ static bool is_key_axis(const IrKernel *k, int axis) {
     return false;
 }
 
-// Drops axes of static extent 1. A key axis stays: its index 0 enters the key.
+// Whether `axis` is the one axis that reductions of the kernel run along.
+static bool is_last_reduced(const IrKernel *k, int axis) {
+    bool reduces = false;
+    int n = 0;
+
+    for (int i = 0; i < k->n_scalars; i++)
+        reduces = reduces || k->scalars[i].kind == IR_SCALAR_REDUCE;
+    for (int a = 0; a < k->n_axes; a++)
+        n += k->axes[a].reduced;
+    return reduces && n == 1 && k->axes[axis].reduced;
+}
+
+// Drops axes of static extent 1. A key axis stays: its index 0 enters the key; so does what is left
+// of the axes to reduce, which tells where a reduction ends.
 static void drop_ones(IrKernel *k, int n_keep) {
     for (int a = k->n_axes - 1; a >= n_keep; a--) {
         int64_t extent;
         int *group = group_of(k, a);
-        if (!ir_dim_is_const(k->axes[a].extent, &extent) || extent != 1 || is_key_axis(k, a))
+        if (!ir_dim_is_const(k->axes[a].extent, &extent) || extent != 1 || is_key_axis(k, a) ||
+            is_last_reduced(k, a))
             continue;
         if (group && group != &k->product.n_batch && *group == 1)
             continue;

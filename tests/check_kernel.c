@@ -211,6 +211,21 @@ START_TEST(key_axes_of_draws_stay) {
 }
 END_TEST
 
+// Without a reduced axis nothing would tell where the reduction ends.
+START_TEST(the_last_reduced_axis_stays) {
+    IrKernel *k = new_kernel();
+    ir_kernel_add_axis(k, number(k, 1), false);
+    ir_kernel_add_axis(k, number(k, 1), true);
+    ir_kernel_add_axis(k, number(k, 1), true);
+    int x = ir_scalar_load(k, ir_address(ir_kernel_add_arg(k, IR_F32, false)));
+    IrAddress out = ir_address(ir_kernel_add_arg(k, IR_I32, true));
+    ir_kernel_add_store(k, out, ir_scalar_reduce(k, IR_OP_argmax, x), false);
+    ir_kernel_finish(k);
+    assert_valid(k);
+    assert_text(k, "axes [| 1]");
+}
+END_TEST
+
 START_TEST(unused_scalars_and_variables_go) {
     IrKernel *k = dense_kernel("rows");
     IrDim *other = variable(k, "other");
@@ -303,6 +318,7 @@ int main(void) {
     tcase_add_test(finish, an_index_keeps_its_axis);
     tcase_add_test(finish, an_index_along_one_element_is_zero);
     tcase_add_test(finish, key_axes_of_draws_stay);
+    tcase_add_test(finish, the_last_reduced_axis_stays);
     tcase_add_test(finish, unused_scalars_and_variables_go);
     tcase_add_test(finish, variables_are_named_in_order_of_use);
     tcase_add_test(finish, a_product_keeps_an_axis_in_each_group);
