@@ -309,22 +309,114 @@ START_TEST(the_last_transitions_of_each_episode_adapt_its_belief) {
 }
 END_TEST
 
+// ---- cross-entropy ------------------------------------------------------------------------------
+
+static const LangPair cem_numbers[] = {{"actor", "planners/cem"},
+                                       {"dynamics", "tests/models/line_dynamics"},
+                                       {"task", "tests/models/line_task"},
+                                       {0}};
+static const LangPair cem_choices[] = {{"actor", "planners/cem"},
+                                       {"dynamics", "tests/models/line_dynamics"},
+                                       {"task", "tests/models/steps_task"},
+                                       {0}};
+
+// The best first move from `s` of a point that moves by what it is told: the linear regulator.
+static double best_number(double s, int horizon) {
+    double p = 0, a = 0;
+
+    for (int k = 0; k < horizon; k++) {
+        a = -(1 + p) / (1 + p + 0.1) * (s - 1);
+        p = (1 + p) * 0.1 / (1 + p + 0.1);
+    }
+    return fmin(fmax(a, -2), 2);
+}
+
+enum { CEM_ROWS = 8 };
+
+// Root of the mean squared distance from the best move over rows, for the second of two steps in
+// the same states, and some iterations.
+static double cem_error(Backend *backend, const char *iterations, const char *warm) {
+    const LangPair sets[] = {{.name = "actor.iterations", .value = iterations},
+                             {.name = "actor.warm", .value = warm},
+                             {.name = "actor.horizon", .value = "3"},
+                             {.name = "actor.candidates", .value = "100"},
+                             {.name = "actor.elites", .value = "10"},
+                             {.name = "actor.floor", .value = "0.001"},
+                             {0}};
+    double s[CEM_ROWS], action[CEM_ROWS], sum = 0;
+    Actor a;
+
+    open_actor(&a, cem_numbers, sets, IR_F64, backend, 1, NULL);
+    begin(&a, CEM_ROWS, 3);
+    for (uint64_t t = 0; t < 2; t++) {
+        for (int i = 0; i < CEM_ROWS; i++) // in the last rows the best move is the bound
+            s[i] = t == 0 ? -1.0 + 0.1 * i - 2 * (i > 5) : s[i] + action[i];
+        step(&a, s, action, 3, t);
+    }
+    for (int i = 0; i < CEM_ROWS; i++)
+        sum += pow(action[i] - best_number(s[i], 3), 2);
+    close_actor(&a);
+    return sqrt(sum / CEM_ROWS);
+}
+
+START_TEST(cem_finds_the_optimum_of_a_quadratic) {
+    double coarse = cem_error(targets[_i], "1", "false"),
+           fine = cem_error(targets[_i], "12", "false");
+
+    ck_assert_double_gt(coarse, 0.1);
+    ck_assert_double_lt(fine, 0.01);
+}
+END_TEST
+
+// The second step goes on with the plan of the first, which was right.
+START_TEST(a_warm_search_starts_from_the_last_plan) {
+    double cold = cem_error(targets[_i], "2", "false"), warm = cem_error(targets[_i], "2", "true");
+
+    ck_assert_msg(warm < 0.7 * cold, "%g warm, %g cold", warm, cold);
+}
+END_TEST
+
+START_TEST(cem_finds_the_best_choices) {
+    static const LangPair sets[] = {{.name = "actor.horizon", .value = "4"}, {0}};
+    double s[3] = {0, 0.7, -1}, action[9];
+    Actor a;
+
+    open_actor(&a, cem_choices, sets, IR_F32, targets[_i], 1, NULL);
+    begin(&a, 3, 3);
+    step(&a, s, action, 3, 0);
+    for (int i = 0; i < 9; i++)
+        ck_assert_double_eq(action[i], i % 3 == 2); // to the right
+    close_actor(&a);
+}
+END_TEST
+
 // ---- planners with learned models ---------------------------------------------------------------
 
 static const struct {
     LangPair binds[4], sets[8];
 } planners[] = {
     {{{"actor", "planners/random_shooting"}, {"dynamics", "gssm"}, {"task", "tasks/cartpole"}},
-     {{.name = "dynamics.hidden", .value = "16"}, {.name = "actor.candidates", .value = "50"}}},
+     {{.name = "dynamics.hidden", .value = "16"}, {.name = "actor.candidates", .value = "20"}}},
     {{{"actor", "planners/random_shooting"}, {"dynamics", "l2a"}, {"task", "tasks/cartpole"}},
      {{.name = "dynamics.hidden", .value = "16"},
       {.name = "dynamics.inner_rate", .value = "0.1"},
-      {.name = "actor.candidates", .value = "50"},
+      {.name = "actor.candidates", .value = "20"},
+      {.name = "actor.window", .value = "2"}}},
+    {{{"actor", "planners/cem"}, {"dynamics", "mlsm_v1"}, {"task", "tasks/cartpole"}},
+     {{.name = "dynamics.hidden", .value = "16"},
+      {.name = "actor.candidates", .value = "20"},
+      {.name = "actor.elites", .value = "5"}}},
+    {{{"actor", "planners/cem"}, {"dynamics", "l2a"}, {"task", "tasks/cartpole"}},
+     {{.name = "dynamics.hidden", .value = "16"},
+      {.name = "dynamics.inner_rate", .value = "0.1"},
+      {.name = "actor.candidates", .value = "20"},
+      {.name = "actor.elites", .value = "5"},
+      {.name = "actor.warm", .value = "true"},
       {.name = "actor.window", .value = "2"}}},
 };
 enum { N_PLANNERS = sizeof planners / sizeof *planners };
 
-enum { PLANNED = 5 };
+enum { PLANNED = 4 };
 
 // Moves of some steps of `rows` episodes, by the imagined start; (PLANNED, rows).
 static void plan(int which, IrDtype real, Backend *backend, int threads, int rows, double *moves) {
@@ -385,6 +477,12 @@ static Suite *actors_suite(void) {
     tcase_add_loop_test(shooting, random_shooting_takes_the_best_of_its_draws, 0, 16);
     tcase_add_loop_test(shooting, the_last_transitions_of_each_episode_adapt_its_belief, 0, 2);
     suite_add_tcase(s, shooting);
+
+    TCase *cem = tcase_create("cem");
+    tcase_add_loop_test(cem, cem_finds_the_optimum_of_a_quadratic, 0, 2);
+    tcase_add_loop_test(cem, a_warm_search_starts_from_the_last_plan, 0, 2);
+    tcase_add_loop_test(cem, cem_finds_the_best_choices, 0, 2);
+    suite_add_tcase(s, cem);
 
     TCase *learned = tcase_create("learned");
     tcase_set_timeout(learned, 300);
