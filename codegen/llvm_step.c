@@ -284,6 +284,16 @@ static void emit_call(Step *c, const IrKernelCall *call) {
 
 static void emit_tree(Step *c, const IrTree *t);
 
+// Leaves the loop where the bool is true.
+static void emit_end(Step *c, const IrTree *t, const LlvmLoop *loop) {
+    LlvmFn *f = c->f;
+    LLVMValueRef end = llvm_load(f, f->i8, argument(c, &t->until, f->i8), 1);
+    LLVMBasicBlockRef step = LLVMAppendBasicBlockInContext(f->context, f->fn, "step");
+    LLVMValueRef zero = LLVMConstInt(f->i8, 0, false);
+    LLVMBuildCondBr(f->b, LLVMBuildICmp(f->b, LLVMIntEQ, end, zero, ""), step, loop->done);
+    LLVMPositionBuilderAtEnd(f->b, step);
+}
+
 static void emit_loop(Step *c, const IrTree *t) {
     LlvmFn *f = c->f;
     LLVMValueRef steps = llvm_dims_value(&c->dims, t->steps);
@@ -292,6 +302,8 @@ static void emit_loop(Step *c, const IrTree *t) {
     c->loops[t->loop] = loop.index;
     if (t->reverse)
         c->loops[t->loop] = llvm_sub(f, llvm_sub(f, steps, llvm_int(f, 1)), loop.index);
+    if (t->ends)
+        emit_end(c, t, &loop);
     for (int i = 0; i < t->n; i++)
         emit_tree(c, t->children[i]);
     llvm_loop_end(f, &loop);

@@ -136,6 +136,8 @@ static void run_children(RefThread *t, const RefTree *n, Piece piece) {
 static void run_loop(RefThread *t, const RefTree *n, Piece piece) {
     int64_t steps = ir_dim_eval(n->tree->steps, t->call->dims);
     for (int64_t i = 0; i < steps; i++) {
+        if (n->tree->ends && *(const uint8_t *)locate_arg(t, &n->tree->until).base)
+            break;
         t->loops[n->tree->loop] = n->tree->reverse ? steps - 1 - i : i;
         run_children(t, n, piece);
     }

@@ -261,8 +261,9 @@ IrNode *ir_call(IrBuilder *b, IrFunction *callee, int n_in, IrNode *const *in) {
     return ir_finish(b, n);
 }
 
-IrNode *ir_scan(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse, const char *name,
-                int n_captured, int n_carry, int n_over, IrNode *const *in) {
+static IrNode *begin_scan(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse,
+                          const char *name, int n_captured, int n_carry, int n_over,
+                          IrNode *const *in) {
     IrNode *n = begin(b, IR_OP_scan, n_captured + n_carry + n_over, in);
     n->body = body;
     n->attrs.dim = steps;
@@ -271,6 +272,19 @@ IrNode *ir_scan(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse, const c
     n->attrs.n_captured = n_captured;
     n->attrs.n_carry = n_carry;
     n->attrs.n_over = n_over;
+    return n;
+}
+
+IrNode *ir_scan(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse, const char *name,
+                int n_captured, int n_carry, int n_over, IrNode *const *in) {
+    return ir_finish(
+        b, begin_scan(b, body, steps, reverse, name, n_captured, n_carry, n_over, in));
+}
+
+IrNode *ir_scan_until(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse, const char *name,
+                      int n_captured, int n_carry, int n_over, IrNode *const *in) {
+    IrNode *n = begin_scan(b, body, steps, reverse, name, n_captured, n_carry, n_over, in);
+    n->attrs.until = true;
     return ir_finish(b, n);
 }
 

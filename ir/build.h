@@ -67,6 +67,9 @@ IrNode *ir_dot(IrBuilder *b, IrNode *lhs, IrNode *rhs, int n_batch, int n_contra
 IrNode *ir_call(IrBuilder *b, IrFunction *callee, int n_in, IrNode *const *in);
 IrNode *ir_scan(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse, const char *name,
                 int n_captured, int n_carry, int n_over, IrNode *const *in);
+// The same, ended as soon as the first carry, a bool scalar, is true.
+IrNode *ir_scan_until(IrBuilder *b, IrBlock *body, IrDim *steps, bool reverse, const char *name,
+                      int n_captured, int n_carry, int n_over, IrNode *const *in);
 IrNode *ir_map_loop(IrBuilder *b, IrBlock *body, IrDim *extent, const char *name, int n_captured,
                     int n_over, IrNode *const *in);
 IrNode *ir_grad(IrBuilder *b, IrBlock *body, int n_in, IrNode *const *in, int n_wrt,

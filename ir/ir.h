@@ -102,6 +102,7 @@ typedef struct IrAttrs {
     int n_carry;        // scan
     int n_over;         // scan, map: operands with a leading axis `dim`
     bool reverse;       // scan: from the last step to the first; top_k: the smallest
+    bool until;         // scan: carry 0 is a bool scalar; the loop ends as soon as it is true
     int n_wrt;          // grad
     int *wrt;           // grad: operand positions, in order of the gradients
 } IrAttrs;
@@ -109,7 +110,8 @@ typedef struct IrAttrs {
 // Operands of bodies. scan: operands are captured values, initial carries, arrays with a leading
 // axis `dim`; the body's parameters are the captured, the carries, one slice of each array, and the
 // step's index (i32 scalar, always last; counts from 0 also in reverse: the index of the slice).
-// Its results are the next carries, then values to collect. map: captured values, then arrays; the
+// Its results are the next carries, then values to collect. With `until` the first carry is looked
+// at before each step; rows of collected values that no step gave are zeros. map: captured values, then arrays; the
 // body's parameters are the captured, the slices, and the index. grad: all operands are captured;
 // the body's first result is a scalar.
 struct IrNode {

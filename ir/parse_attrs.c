@@ -84,9 +84,19 @@ static bool read_index(IrParser *p, IrNode *n) {
     return ir_parse_int(p, &n->attrs.index);
 }
 
+static bool set_reverse(IrParser *p, IrNode *n) {
+    (void)p;
+    return n->attrs.reverse = true;
+}
+
+static bool set_until(IrParser *p, IrNode *n) {
+    (void)p;
+    return n->attrs.until = true;
+}
+
 enum {
     OPTIONAL = 1, // may be absent
-    FLAG = 2,     // has no value; sets `reverse`
+    FLAG = 2,     // has no value
 };
 
 // Which attribute belongs to which ops.
@@ -113,14 +123,15 @@ static const struct {
     {IR_OP_sum, "axes", read_axes, 0},
     {IR_OP_reduce_max, "axes", read_axes, 0},
     {IR_OP_reduce_min, "axes", read_axes, 0},
-    {IR_OP_top_k, "smallest", NULL, OPTIONAL | FLAG},
+    {IR_OP_top_k, "smallest", set_reverse, OPTIONAL | FLAG},
     {IR_OP_dot, "batch", read_batch, 0},
     {IR_OP_dot, "contract", read_contract, 0},
     {IR_OP_scan, "captured", read_captured, 0},
     {IR_OP_scan, "carry", read_carry, 0},
     {IR_OP_scan, "over", read_over, 0},
     {IR_OP_scan, "steps", read_attr_dim, 0},
-    {IR_OP_scan, "reverse", NULL, OPTIONAL | FLAG},
+    {IR_OP_scan, "reverse", set_reverse, OPTIONAL | FLAG},
+    {IR_OP_scan, "until", set_until, OPTIONAL | FLAG},
     {IR_OP_scan, "name", read_attr_name, OPTIONAL},
     {IR_OP_map, "captured", read_captured, 0},
     {IR_OP_map, "over", read_over, 0},
@@ -160,9 +171,8 @@ bool ir_parse_attrs(IrParser *p, IrNode *n) {
             return ir_parse_fail(p, p->token.loc, "'%s' twice", attr_rows[row].name);
         seen[row] = true;
         ir_parse_advance(p);
-        if (attr_rows[row].flags & FLAG)
-            n->attrs.reverse = true;
-        else if (!ir_parse_expect(p, '=') || !attr_rows[row].read(p, n))
+        bool is_flag = attr_rows[row].flags & FLAG;
+        if ((!is_flag && !ir_parse_expect(p, '=')) || !attr_rows[row].read(p, n))
             return false;
     }
     for (int row = 0; row < N_ATTR_ROWS; row++) {

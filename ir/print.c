@@ -190,6 +190,7 @@ static void print_attrs(Buf *out, const IrNode *n) {
         buf_printf(out, " captured=%d carry=%d over=%d", a->n_captured, a->n_carry, a->n_over);
         print_dim(out, "steps", a->dim);
         buf_puts(out, a->reverse ? " reverse" : "");
+        buf_puts(out, a->until ? " until" : "");
         print_name(out, "name", a->name);
         break;
     case IR_OP_map:

@@ -83,6 +83,8 @@ struct IrTree {
     int loop;           // LOOP: its number
     IrDim *steps;       // LOOP
     bool reverse;       // LOOP: index from steps - 1 down to 0
+    bool ends;          // LOOP: before each step all threads read `until`, a bool, ...
+    IrCallArg until;    //   ... and leave the loop where it is true
     IrDim *rows;        // PAR: extent of axis 0 of every kernel directly inside
     int64_t grain;      // PAR: rows of a piece
     const char *name;   // LOOP: path

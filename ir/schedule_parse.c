@@ -291,6 +291,12 @@ static void read_loop(TextReader *r, IrSchedule *s, IrTree *t) {
     text_expect(r, "=");
     t->steps = text_dim(r, s->dims);
     t->reverse = text_accept(r, "reverse");
+    t->ends = text_accept(r, "until");
+    if (t->ends) {
+        Arena scratch = {0};
+        t->until = read_call_arg(r, s, &scratch);
+        arena_free(&scratch);
+    }
     TextReader ahead = *r;
     if (text_accept(&ahead, "\""))
         t->name = text_quoted(r);

@@ -382,6 +382,11 @@ static void print_tree(Buf *out, const IrSchedule *s, const IrTree *t, int depth
         buf_printf(out, "loop @L%d steps=", t->loop);
         ir_dim_print(out, t->steps);
         buf_puts(out, t->reverse ? " reverse " : " ");
+        if (t->ends) {
+            buf_puts(out, "until ");
+            print_call_arg(out, s, &t->until);
+            buf_puts(out, " ");
+        }
         if (t->name) {
             print_quoted(out, t->name);
             buf_puts(out, " ");

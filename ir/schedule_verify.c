@@ -14,10 +14,10 @@ enum { MAX_WRONG = 100 }; // more lines help nobody
 
 // A use of a buffer since the last barrier. Thread 0 alone made it, or pieces of rows.
 typedef struct Use {
-    const IrKernelCall *call;
+    const IrKernelCall *call; // NULL: all threads look whether a loop ends
     const IrCallArg *arg;
     bool is_write;
-    const IrTree *par; // NULL: thread 0
+    const IrTree *par; // NULL: thread 0; the loop that may end
     IrDim *start;      // address of the first element within the argument
     IrDim *row_stride; // elements from a row to the next, NULL: 0
 } Use;
@@ -138,7 +138,7 @@ static void put_use(Verify *v, Use u) {
             continue;
         wrong(v, u.call, "%s %%%s, which '%s' %s on another thread, with no barrier between",
               u.is_write ? "writes" : "reads", v->s->buffers[u.arg->buffer].name,
-              o->call->kernel->name, o->is_write ? "writes" : "reads");
+              o->call ? o->call->kernel->name : "until", o->is_write ? "writes" : "reads");
         break;
     }
     arena_push(&v->scratch, v->uses, v->n_uses, v->cap_uses, u);
@@ -275,19 +275,43 @@ static void walk_children(Verify *v, const IrTree *t) {
         walk(v, t->children[i]);
 }
 
+// Before each step all threads read whether loop `t` ends.
+static void read_end(Verify *v, const IrTree *t) {
+    const IrCallArg *a = &t->until;
+    if (!t->ends)
+        return;
+    bool sound = !v->par && a->buffer >= 0 && a->buffer < v->s->n_buffers &&
+                 v->s->buffers[a->buffer].dtype == IR_BOOL;
+    for (int i = 0; sound && i < a->n_loops; i++)
+        sound = a->loops[i] >= 0 && a->loops[i] < v->s->n_loops && a->loops[i] != t->loop &&
+                v->in_loop[a->loops[i]];
+    if (!sound) {
+        wrong(v, NULL, "loop @L%d does not end by a bool outside of it and of par", t->loop);
+        return;
+    }
+    if (!v->written[a->buffer])
+        wrong(v, NULL, "loop @L%d ends by %%%s, which nothing has written", t->loop,
+              v->s->buffers[a->buffer].name);
+    IrDim *start = a->offset ? a->offset : ir_dim_const(v->s->dims, 0);
+    put_use(v, (Use){.arg = a, .par = t, .start = start});
+}
+
 static void walk_loop(Verify *v, const IrTree *t) {
     if (t->loop < 0 || t->loop >= v->s->n_loops || !t->steps || v->in_loop[t->loop]) {
         wrong(v, NULL, "loop @L%d is no loop of its own", t->loop);
         return;
     }
     v->in_loop[t->loop] = true;
+    read_end(v, t);
     walk_children(v, t);
+    read_end(v, t);
 
     // what is wrong in one walk needs no second; nested loops are walked anew by the first
     bool again = v->again;
     if (v->n_wrong == 0 && !again) {
         v->again = true;
         walk_children(v, t);
+        read_end(v, t);
         v->again = again;
     }
     v->in_loop[t->loop] = false;

@@ -121,6 +121,14 @@ bool ir_shape_scan(IrFunction *f, IrNode *n, Buf *why) {
     const IrAttrs *a = &n->attrs;
     if (!loop_fits(n, why, "scan: the body fits the inputs"))
         return false;
+    const IrType *end = a->until && a->n_carry ? ir_type_in(n, a->n_captured) : NULL;
+    if (a->until && (!end || end->dtype != IR_BOOL || end->rank)) {
+        if (end)
+            ir_shape_say(why, "carry 0", end);
+        else
+            buf_puts(why, "nothing carried");
+        return ir_shape_breaks(why, "scan: ends by its first carry, a bool scalar");
+    }
     IrType *types = give_many(f, n, n->body->n_results);
     for (int i = 0; i < n->body->n_results; i++) {
         const IrType *t = &n->body->results[i]->types[0];

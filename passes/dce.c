@@ -2,7 +2,7 @@
 //
 // A node is live when a result depends on it. A loop's results are live one by one: a carry is when
 // its last value is read or when another live result of the body needs it, a collected value when
-// it is read. What is not live goes from the body, and with it operands and parameters.
+// it is read; the carry by which a loop ends always is. What is not live goes from the body, and with it operands and parameters.
 #include "passes/pass.h"
 
 typedef struct Dce {
@@ -59,6 +59,9 @@ static void mark_body(Dce *d, IrNode *n) {
         mark_block(d, body);
         return;
     }
+
+    if (n->attrs.until)
+        read[0] = true;
 
     // a carry that a live result needs makes its own next value live
     for (bool more = true; more;) {

@@ -229,8 +229,10 @@ bool fuse_probe_in_place(Fuse *f, FuseItem *item, const IrNode *param);
 // The call of the kernel that computes the items of `g` and stores them to their dests.
 IrKernelCall *fuse_kernel(Fuse *f, FuseGroup *g);
 
-// Calls for a scatter_add: zeros, then sums.
-IrKernelCall *fuse_zero_kernel(Fuse *f, FuseItem *item);
+// A call that stores zeros of type `t` to `to`, for node `n`.
+IrKernelCall *fuse_zero_kernel(Fuse *f, const IrNode *n, const IrType *t, FuseView to);
+
+// The sums of a scatter_add, onto zeros.
 IrKernelCall *fuse_scatter_kernel(Fuse *f, FuseItem *item);
 
 // A call that copies `from` to `to`.

@@ -181,6 +181,37 @@ static void append_call(Fuse *f, IrTree *to, IrKernelCall *call) {
     append(f, to, t);
 }
 
+// A loop that may end early finds zeros where it collects.
+static void emit_end(Fuse *f, const IrNode *n, const FuseScope *inner, IrTree *loop, IrTree *out) {
+    const FuseView *end = &inner->carries[0];
+    loop->ends = true;
+    loop->until = (IrCallArg){.buffer = end->buffer, .offset = end->offset};
+    for (int i = 0; i < end->n_loops; i++) {
+        if (end->loop_strides[i]) {
+            loop->until.loops[loop->until.n_loops] = end->loops[i];
+            loop->until.strides[loop->until.n_loops++] = end->loop_strides[i];
+        }
+    }
+    for (int i = n->attrs.n_carry; i < n->n_types; i++) {
+        FuseView to = inner->collected[i - n->attrs.n_carry];
+        append_call(f, out, fuse_zero_kernel(f, n, &n->types[i], to));
+    }
+}
+
+static void emit_loop(Fuse *f, const FuseItem *item, IrTree *out) {
+    const IrNode *n = item->node;
+    FuseScope *inner = fuse_inner(f, n);
+    IrTree *loop = new_tree(f, IR_TREE_LOOP);
+    loop->loop = inner->loop;
+    loop->steps = n->attrs.dim;
+    loop->reverse = n->attrs.reverse;
+    loop->name = n->attrs.name;
+    if (n->attrs.until)
+        emit_end(f, n, inner, loop, out);
+    append(f, out, loop);
+    fuse_emit(f, inner, loop);
+}
+
 static void emit_group(Fuse *f, FuseGroup *g, IrTree *out) {
     FuseItem *item = g->items[0];
     bool stores = false;
@@ -194,20 +225,12 @@ static void emit_group(Fuse *f, FuseGroup *g, IrTree *out) {
             append_call(f, out, fuse_kernel(f, g));
         return;
     case FUSE_SCATTER:
-        append_call(f, out, fuse_zero_kernel(f, item));
+        append_call(f, out, fuse_zero_kernel(f, item->node, &item->node->types[0], item->home));
         append_call(f, out, fuse_scatter_kernel(f, item));
         return;
-    case FUSE_SCAN: {
-        IrTree *loop = new_tree(f, IR_TREE_LOOP);
-        FuseScope *inner = fuse_inner(f, item->node);
-        loop->loop = inner->loop;
-        loop->steps = item->node->attrs.dim;
-        loop->reverse = item->node->attrs.reverse;
-        loop->name = item->node->attrs.name;
-        append(f, out, loop);
-        fuse_emit(f, inner, loop);
+    case FUSE_SCAN:
+        emit_loop(f, item, out);
         return;
-    }
     case FUSE_CONCAT:
     case FUSE_RESULT:
         return;

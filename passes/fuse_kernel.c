@@ -191,12 +191,12 @@ IrKernelCall *fuse_copy_kernel(Fuse *f, const IrNode *n, FuseView from, FuseView
     return finish(&b, n);
 }
 
-IrKernelCall *fuse_zero_kernel(Fuse *f, FuseItem *item) {
-    FuseGroup g = plain_space(&item->node->types[0]);
-    FuseBuild b = start(f, &g, item->node);
+IrKernelCall *fuse_zero_kernel(Fuse *f, const IrNode *n, const IrType *t, FuseView to) {
+    FuseGroup g = plain_space(t);
+    FuseBuild b = start(f, &g, n);
     add_axes(&b);
-    store(&b, &item->home, NULL, ir_scalar_const(b.k, item->node->types[0].dtype, 0));
-    return finish(&b, item->node);
+    store(&b, &to, NULL, ir_scalar_const(b.k, t->dtype, 0));
+    return finish(&b, n);
 }
 
 IrKernelCall *fuse_scatter_kernel(Fuse *f, FuseItem *item) {

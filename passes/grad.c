@@ -73,7 +73,10 @@ void grad_walk(GradBlock *g) {
         IrNode *y = g->block->nodes[i];
         if (ir_has_results(y)) {
             IrNode **d = ir_node_map_get(&parts, y);
-            if (d && y->op == IR_OP_scan)
+            if (d && y->op == IR_OP_scan && y->attrs.until)
+                diag_error(g->cx->diag, y->loc, E_not_differentiable,
+                           "no gradient through a loop that ends early, by 'until'");
+            else if (d && y->op == IR_OP_scan)
                 grad_through_scan(g, y, d);
             else if (d)
                 no_gradient(g, y);

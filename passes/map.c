@@ -106,6 +106,7 @@ typedef struct Loop {
     IrBlock *body;
     IrNode **in;
     int n_in, cap_in;
+    bool ends; // not at the same step for all indices of the map
 } Loop;
 
 // A parameter in the place of `old`, and the operand that goes with it.
@@ -116,7 +117,15 @@ static void add_param(Batch *m, Loop *l, const IrNode *old, IrNode *operand, boo
     batch_set_value(m, old, (BatchValue){.node = p, .is_batched = is_batched});
 }
 
-// Carries are batched when they ever depend on the map, which m->varies knows.
+// Whether all of `x` along axis 0, true of nothing.
+static IrNode *all_of(Batch *m, IrNode *x) {
+    IrNode *least =
+        ir_reduce(&m->b, IR_OP_reduce_min, ir_cast(&m->b, x, IR_I32), 1, (int[]){0});
+    return ir_cast(&m->b, least, IR_BOOL);
+}
+
+// Carries are batched when they ever depend on the map, which m->varies knows. A loop that ends
+// goes on until it has ended for all indices of the map: that is one more carry, the first.
 static void add_params(Batch *m, Loop *l, int *n_captured) {
     const IrNode *n = l->old;
     const IrBlock *body = n->body;
@@ -130,6 +139,11 @@ static void add_params(Batch *m, Loop *l, int *n_captured) {
             add_param(m, l, body->params[k], v.node, v.is_batched);
     }
     *n_captured = l->n_in;
+    if (l->ends) {
+        IrNode *ended = batch_batched(m, batch_value(m, n->in[k]));
+        arena_push(m->cx->scratch, l->in, l->n_in, l->cap_in, all_of(m, ended));
+        ir_block_add_param(m->b.fn, l->body, ir_scalar(IR_BOOL), NULL, n->loc);
+    }
     for (; k < n->attrs.n_captured + n_carry; k++) {
         BatchValue v = batch_value(m, n->in[k]);
         bool is_batched = pass_set_has(&m->varies, body->params[k]);
@@ -147,11 +161,37 @@ static void add_params(Batch *m, Loop *l, int *n_captured) {
     batch_set_value(m, index, (BatchValue){.node = p});
 }
 
+// Adds result `i` of the loop's body. For an index whose loop has ended carries stay and collected
+// values are zeros.
+static void add_result(Batch *m, Loop *l, int i, bool is_batched) {
+    const IrNode *n = l->old;
+    int n_captured = n->attrs.n_captured;
+    BatchValue v = batch_value(m, n->body->results[i]);
+    IrNode *x = is_batched ? batch_batched(m, v) : v.node;
+    if (l->ends) {
+        IrNode *ended = batch_node(m, batch_value(m, n->body->params[n_captured]));
+        if (i == 0) {
+            x = ir_logical_or(&m->b, ended, x);
+            ir_block_add_result(m->b.fn, l->body, all_of(m, x));
+        } else {
+            const IrType *t = &x->types[0];
+            IrNode *stays = i < n->attrs.n_carry
+                                ? batch_node(m, batch_value(m, n->body->params[n_captured + i]))
+                                : ir_const(&m->b, *t, 0);
+            ended = ir_broadcast(&m->b, ended, t->rank, t->dims, (int[]){0});
+            x = ir_select(&m->b, ended, stays, x);
+        }
+    }
+    ir_block_add_result(m->b.fn, l->body, x);
+}
+
 void batch_loop(Batch *m, IrNode *n) {
     IrBuilder outside = m->b;
     const IrBlock *body = n->body;
-    int n_carry = n->attrs.n_carry, n_captured = 0;
+    const IrAttrs *a = &n->attrs;
+    int n_carry = a->n_carry, n_captured = 0;
     Loop l = {.old = n, .body = ir_block_new(m->b.fn->arena)};
+    l.ends = a->until && pass_set_has(&m->varies, body->params[a->n_captured]);
     add_params(m, &l, &n_captured);
 
     // the body
@@ -161,20 +201,20 @@ void batch_loop(Batch *m, IrNode *n) {
     m->b.path = outside.path;
     bool *is_batched = arena_array(m->cx->scratch, bool, body->n_results);
     for (int i = 0; i < body->n_results; i++) {
-        BatchValue v = batch_value(m, body->results[i]);
-        is_batched[i] = i < n_carry
-                            ? pass_set_has(&m->varies, body->params[n->attrs.n_captured + i])
-                            : v.is_batched;
-        ir_block_add_result(m->b.fn, l.body, is_batched[i] ? batch_batched(m, v) : v.node);
+        is_batched[i] = l.ends || (i < n_carry ? pass_set_has(&m->varies,
+                                                              body->params[a->n_captured + i])
+                                               : batch_value(m, body->results[i]).is_batched);
+        add_result(m, &l, i, is_batched[i]);
     }
 
     // the loop; what it collects has the steps in front of the map's axis
     m->b = outside;
-    IrNode *loop = ir_scan(&m->b, l.body, n->attrs.dim, n->attrs.reverse, n->attrs.name, n_captured,
-                           n_carry, n->attrs.n_over, l.in);
+    IrNode *loop = (a->until ? ir_scan_until : ir_scan)(&m->b, l.body, a->dim, a->reverse, a->name,
+                                                        n_captured, n_carry + l.ends, a->n_over,
+                                                        l.in);
     BatchValue *results = arena_array(m->cx->scratch, BatchValue, body->n_results);
     for (int i = 0; i < body->n_results; i++) {
-        IrNode *x = ir_get(&m->b, loop, i);
+        IrNode *x = ir_get(&m->b, loop, i + l.ends);
         if (i >= n_carry && is_batched[i])
             x = batch_move_axis(m, x, 1, 0);
         results[i] = (BatchValue){.node = x, .is_batched = is_batched[i]};

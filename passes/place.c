@@ -89,6 +89,8 @@ static First first_use(const IrTree *t, int buffer) {
         }
         return first;
     }
+    if (t->ends && t->until.buffer == buffer)
+        return FIRST_READ;
     for (int i = 0; i < t->n; i++) {
         First first = first_use(t->children[i], buffer);
         if (first == FIRST_WRITE && t->kind == IR_TREE_LOOP)
@@ -145,9 +147,15 @@ static void walk(Work *w, const IrTree *t, bool all) {
     for (int i = 0; i < n_shared; i++)
         shared[i] = w->shared[i];
     w->time++;
+    if (t->ends)
+        share(w, t->until.buffer);
     for (int i = 0; i < t->n; i++)
         walk(w, t->children[i], all);
     w->time++;
+    if (t->ends) {
+        use(w, t->until.buffer, w->time);
+        share(w, t->until.buffer);
+    }
 
     // what a step finds from before lives through all steps; so does what one thread may still be
     // at when another begins the next step
@@ -165,7 +173,7 @@ static void walk(Work *w, const IrTree *t, bool all) {
     }
 
     int64_t steps;
-    if (!ir_dim_is_const(t->steps, &steps) || steps == 0)
+    if (!ir_dim_is_const(t->steps, &steps) || steps == 0 || t->ends)
         resume_epoch(w, epoch, shared, n_shared);
 }
 

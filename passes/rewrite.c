@@ -203,6 +203,11 @@ static bool add_unless(PassSet *set, IrNode *n, bool (*stops)(const IrNode *n)) 
     return !(stops && stops(n)) && pass_set_add(set, n);
 }
 
+// Whether it depends after how many steps the loop ends, and with it all that the loop gives.
+static bool end_depends(const PassSet *set, const IrNode *scan) {
+    return scan->attrs.until && pass_set_has(set, scan->body->params[scan->attrs.n_captured]);
+}
+
 // Until no further carry depends.
 static bool spread_scan(PassSet *set, const IrNode *scan, bool (*stops)(const IrNode *n)) {
     const IrBlock *body = scan->body;
@@ -216,7 +221,7 @@ static bool spread_scan(PassSet *set, const IrNode *scan, bool (*stops)(const Ir
         again = false;
         changed |= spread_block(set, body, stops);
         for (int c = 0; c < scan->attrs.n_carry; c++) {
-            if (pass_set_has(set, body->results[c]))
+            if (pass_set_has(set, body->results[c]) || end_depends(set, scan))
                 again |= add_unless(set, body->params[scan->attrs.n_captured + c], stops);
         }
         changed |= again;
@@ -230,6 +235,8 @@ static bool get_depends(const PassSet *set, const IrNode *get) {
     int i = get->attrs.index;
     if (scan->op != IR_OP_scan)
         return pass_set_has(set, scan);
+    if (end_depends(set, scan))
+        return true;
     return pass_set_has(set, i < scan->attrs.n_carry
                                  ? scan->body->params[scan->attrs.n_captured + i]
                                  : scan->body->results[i]);

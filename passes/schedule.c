@@ -111,6 +111,23 @@ static void unite(Touched *to, const Touched *from, int n) {
     }
 }
 
+static void add_barrier(PassWork *w, IrTree *t, Touched *touched) {
+    if (w->insert)
+        pass_append(w, t, pass_new_tree(w, IR_TREE_BARRIER));
+    memset(touched, 0, (size_t)w->s->n_buffers * sizeof *touched);
+}
+
+// All threads read at the end of `t` whether loop `loop` goes on.
+static void read_end(PassWork *w, const IrTree *loop, IrTree *t, Touched *touched) {
+    if (!loop->ends)
+        return;
+    Touched *end = &touched[loop->until.buffer];
+    if (end->written_by_one || end->written_by_all)
+        add_barrier(w, t, touched);
+    end->read_by_all = true;
+    end->same_rows = false;
+}
+
 static void separate(PassWork *w, IrTree *t, Touched *touched) {
     int n_buffers = w->s->n_buffers;
     size_t size = (size_t)n_buffers * sizeof *touched;
@@ -126,6 +143,7 @@ static void separate(PassWork *w, IrTree *t, Touched *touched) {
             // what the end of one step leaves is there at the start of the next
             Touched *start = arena_array(w->scratch, Touched, n_buffers);
             bool insert = w->insert;
+            read_end(w, child, t, touched);
             for (int pass = 0; pass < 3; pass++) {
                 w->insert = insert && pass == 2;
                 memcpy(start, touched, size);
@@ -137,16 +155,15 @@ static void separate(PassWork *w, IrTree *t, Touched *touched) {
             separate(w, child, touched);
         } else {
             const IrTree *par = child->kind == IR_TREE_PAR ? child : NULL;
-            if (any_conflict(w, child, par, touched)) {
-                if (w->insert)
-                    pass_append(w, t, pass_new_tree(w, IR_TREE_BARRIER));
-                memset(touched, 0, size);
-            }
+            if (any_conflict(w, child, par, touched))
+                add_barrier(w, t, touched);
             touch_all(w, child, par, touched);
         }
         if (w->insert)
             pass_append(w, t, child);
     }
+    if (t->kind == IR_TREE_LOOP)
+        read_end(w, t, t, touched);
 }
 
 bool pass_schedule(PassCtx *cx, IrSchedule *s) {

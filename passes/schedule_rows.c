@@ -138,6 +138,8 @@ static double cost_of(const PassWork *w, const IrTree *t) {
 static IrDim *rows_of(PassWork *w, const IrTree *t) {
     if (t->kind == IR_TREE_KERNEL)
         return pass_call_rows(w->s, t->call);
+    if (t->ends) // when, all rows tell
+        return NULL;
     IrDim *rows = NULL;
     for (int i = 0; i < t->n; i++) {
         IrDim *r = rows_of(w, t->children[i]);
@@ -151,6 +153,9 @@ static IrDim *rows_of(PassWork *w, const IrTree *t) {
 static void add_uses(PassWork *w, Chain *c, const IrTree *t) {
     for (int i = 0; i < t->n; i++)
         add_uses(w, c, t->children[i]);
+    if (t->ends)
+        arena_push(w->scratch, c->uses, c->n_uses, c->cap_uses,
+                   ((Use){.buffer = t->until.buffer, .rows = {.read = true}}));
     if (t->kind != IR_TREE_KERNEL)
         return;
     for (int i = 0; i < t->call->kernel->n_args; i++) {
@@ -195,6 +200,10 @@ static bool join(PassWork *w, Chain *c, IrTree *t) {
 static bool is_apart(const Chain *c, const IrTree *t) {
     for (int i = 0; i < t->n; i++) {
         if (!is_apart(c, t->children[i]))
+            return false;
+    }
+    for (int k = 0; t->ends && k < c->n_uses; k++) {
+        if (c->uses[k].buffer == t->until.buffer && c->uses[k].rows.written)
             return false;
     }
     for (int i = 0; t->kind == IR_TREE_KERNEL && i < t->call->kernel->n_args; i++) {

@@ -231,6 +231,32 @@ START_TEST(gradient_through_a_call_is_an_error) {
 }
 END_TEST
 
+START_TEST(gradient_through_a_loop_that_ends_early_is_an_error) {
+    static const char text[] = "func @f(%x: f64[] in \"x\") {\n"
+                               "  %g = grad %x wrt=[0] : (f64[], f64[]) {\n"
+                               "  ^(%a: f64[] \"x\"):\n"
+                               "    %no = const false : bool[]\n"
+                               "    %s = scan %no, %a captured=0 carry=2 over=0 steps=3 until "
+                               ": (bool[], f64[]) {\n"
+                               "    ^(%u: bool[], %c: f64[], %t: i32[]):\n"
+                               "      %d = add %c, %c : f64[]\n"
+                               "      %e = less %c, %d : bool[]\n"
+                               "      yield %e, %d\n    }\n"
+                               "    %l = get %s index=1 : f64[]\n"
+                               "    yield %l\n  }\n"
+                               "  %d = get %g index=1 : f64[]\n"
+                               "  return %d g \"x\"\n}\n";
+    IrFunction *f = graph_entry(graph_parse(&arena, &diag, text));
+    PassCtx cx = {.scratch = &arena, .diag = &diag};
+    pass_grad(&cx, f);
+    ck_assert_int_eq(diag.n_errors, 1);
+    ck_assert_int_eq(diag.messages[0].code, E_not_differentiable);
+    ck_assert_str_eq(diag.messages[0].text,
+                     "no gradient through a loop that ends early, by 'until'");
+    ck_assert_int_eq(diag.messages[0].loc.line, 5);
+}
+END_TEST
+
 // ---- loops --------------------------------------------------------------------------------------
 
 // Graphs that are compared with finite differences, for several lengths of their loops, none too.
@@ -501,6 +527,7 @@ int main(void) {
     tcase_add_test(edges, power_of_zero_has_finite_gradients);
     tcase_add_test(edges, gradient_stops_where_told);
     tcase_add_test(edges, gradient_through_a_call_is_an_error);
+    tcase_add_test(edges, gradient_through_a_loop_that_ends_early_is_an_error);
     suite_add_tcase(s, edges);
 
     TCase *loops = tcase_create("loops");

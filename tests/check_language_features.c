@@ -84,6 +84,71 @@ static const Feature features[] = {
      "    output: path"},
     {"gradients through top_k and sort", "grad(sorted, wrt='x')(x, y)"},
     {"argmin", "{a: argmin(x), b: argmin(y), c: argmin(i)}"},
+    // loops that end early
+    {"until, with what was collected", "\n    nodes:\n"
+     "      path:\n"
+     "        scan: {carry: {s: a, v: \"y\"}, steps: 7}\n"
+     "        nodes: {t: s * s + 0.3}\n"
+     "        next: {s: t, v: v + t}\n"
+     "        until: t > 1.0\n"
+     "        collect: {t: t, w: v, k: step, c: y}\n"
+     "    output: path"},
+    {"until of a loop in reverse over rows, ended by a sum of rows", "\n    nodes:\n"
+     "      path:\n"
+     "        scan: {carry: {s: 0.0}, over: {r: x, k: i}, reverse: true}\n"
+     "        next: {s: s + sum(r * r)}\n"
+     "        until: s + sum(r * r) > 4.0 or k == 3\n"
+     "        collect: {t: s}\n"
+     "    output: path"},
+    {"until of a loop with draws within a map", "\n    nodes:\n"
+     "      rows:\n"
+     "        map: {over: {r: x, k: i}}\n"
+     "        nodes:\n"
+     "          walk:\n"
+     "            scan: {carry: {s: r, n: k}, steps: M}\n"
+     "            nodes: {z: \"s + 0.5 * draw.normal([3])\"}\n"
+     "            next: {s: z, n: n + 1}\n"
+     "            until: norm(z) > 2.0\n"
+     "            collect: {z: z, m: n, step: step}\n"
+     "        output: walk\n"
+     "    output: rows"},
+    {"until within maps of maps, and a loop within", "\n    nodes:\n"
+     "      rows:\n"
+     "        map: {over: {r: x}}\n"
+     "        nodes:\n"
+     "          each:\n"
+     "            map: {over: {u: r}}\n"
+     "            nodes:\n"
+     "              walk:\n"
+     "                scan: {carry: {s: u, p: {q: i}}, steps: 5}\n"
+     "                nodes:\n"
+     "                  inner:\n"
+     "                    scan: {carry: {c: s}, steps: 4}\n"
+     "                    next: {c: c * 1.3 + 0.1}\n"
+     "                    until: abs(c) > 1.0\n"
+     "                    collect: {d: c}\n"
+     "                next: {s: inner.c + 0.1 * sum(inner.c), p: p + 1}\n"
+     "                until: sum(p.q) > 12\n"
+     "            output: walk\n"
+     "        output: each\n"
+     "    output: rows"},
+    {"until of rows that all threads need, in a map that does not matter", "\n    nodes:\n"
+     "      rows:\n"
+     "        map: {over: {r: x}}\n"
+     "        nodes:\n"
+     "          walk:\n"
+     "            scan: {carry: {s: y}, steps: 6}\n"
+     "            next: {s: \"where(s < 0, s - 1, s + 1)\"}\n"
+     "            until: sum(abs(s)) > 20.0\n"
+     "            collect: {k: r + step}\n"
+     "        output: walk\n"
+     "    output: rows"},
+    {"until that is never or at once true", "\n    nodes:\n"
+     "      never: {scan: {carry: {s: a}, steps: 3}, next: {s: s + 1}, until: false}\n"
+     "      at_once: {scan: {carry: {s: a}, steps: M}, next: {s: s + 1}, until: true, collect: {t: s}}\n"
+     "    output: {n: never.steps, s: never.s, o: at_once}"},
+    {"gradient past a loop that ends", "grad(past, wrt='a')(a, y)"},
+
     // indices
     {"take_along one of each row", "\"take_along(x, i)\""},
     {"take_along several of each row", "\"take_along(x, stack(i, 2 - i, axis=-1))\""},
@@ -104,6 +169,11 @@ static const char *const around = //
     "  chosen:\n"
     "    inputs: {x: \"[N, 3]\", i: \"i32[N]\"}\n"
     "    output: \"sum(take_along(x, i) ** 2)\"\n"
+    "  past:\n"
+    "    inputs: {a: \"[]\", y: \"[M]\"}\n"
+    "    nodes:\n"
+    "      path: {scan: {carry: {s: sum(y * y)}, steps: 5}, next: {s: s * 2}, until: s > 2.0}\n"
+    "    output: a * path.s + a * real(path.steps)\n"
     "  f:\n"
     "    inputs: {x: \"[N, 3]\", y: \"[M]\", i: \"i32[N]\", b: \"bool[N]\", a: \"[]\"}\n";
 

@@ -35,6 +35,48 @@ static void agrees(const char *text) {
         ck_assert_msg(run_text_distance(text, size) < 1e-5, "size %d", (int)size);
 }
 
+// A loop that all threads leave at the same step: rows are cut into pieces, a sum over them tells.
+static const char ending[] =
+    "dim N max=40 "
+    "func @ending(%x: f32[N,5] in \"x\", %w: f32[5,5] p \"w\") {"
+    "  %no = const false : bool[]"
+    "  %s = scan %w, %no, %x captured=1 carry=2 over=0 steps=9 until name=\"path\""
+    "    : (bool[], f32[N,5], f32[9,N]) {"
+    "  ^(%v: f32[5,5], %u: bool[], %h: f32[N,5], %t: i32[]):"
+    "    %p = dot %h, %v batch=0 contract=[1]x[0] : f32[N,5]"
+    "    %n = tanh %p : f32[N,5]"
+    "    %q = mul %n, %n : f32[N,5]"
+    "    %r = sum %q axes=[1] : f32[N]"
+    "    %a = sum %r axes=[0] : f32[]"
+    "    %l = const 0.4 : f32[]"
+    "    %e = less %a, %l : bool[]"
+    "    yield %e, %n, %r"
+    "  }"
+    "  %y = get %s index=1 : f32[N,5]"
+    "  %z = get %s index=2 : f32[9,N]"
+    "  return %y out \"y\", %z out \"z\""
+    "}";
+
+static const IrTree *find_loop(const IrTree *t) {
+    const IrTree *loop = t->kind == IR_TREE_LOOP ? t : NULL;
+    for (int i = 0; i < t->n && !loop; i++)
+        loop = find_loop(t->children[i]);
+    return loop;
+}
+
+START_TEST(all_threads_leave_a_loop_at_one_step) {
+    IrSchedule *s = lower(ending);
+    const IrTree *loop = find_loop(s->root);
+    ck_assert(loop->ends);
+    ck_assert_int_eq(s->buffers[loop->until.buffer].dtype, IR_BOOL);
+    ck_assert_int_gt(run_count(loop, IR_TREE_PAR), 0);
+
+    // the next step must not be told before all have seen what this one tells
+    ck_assert_int_eq(loop->children[loop->n - 1]->kind, IR_TREE_BARRIER);
+    agrees(ending);
+}
+END_TEST
+
 // Two products one after the other, with different numbers of columns.
 static const char net[] =
     "dim N max=40 "
@@ -128,6 +170,7 @@ int main(void) {
     tcase_add_checked_fixture(tree, setup, teardown);
     tcase_add_test(tree, small_work_stays_on_one_thread);
     tcase_add_test(tree, rows_go_through_a_chain_of_layers);
+    tcase_add_test(tree, all_threads_leave_a_loop_at_one_step);
     tcase_add_test(tree, a_barrier_stands_where_rows_mix);
     tcase_add_test(tree, threads_walk_a_loop_apart_when_no_step_mixes_rows);
     tcase_add_test(tree, a_loop_that_mixes_rows_has_barriers);

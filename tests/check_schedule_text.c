@@ -130,6 +130,65 @@ START_TEST(text_round_trips) {
 }
 END_TEST
 
+// A loop that ends by a bool, one for each step of the loop around it.
+static const char ending[] = "schedule @f target=cpu arena=128 residual=0\n"
+                             "output 0 out y: bool[3]\n"
+                             "buffer %y: bool[3] output 0\n"
+                             "kernel @k0 \"tells\" {\n"
+                             "  args [bool out]\n"
+                             "  axes []\n"
+                             "  s0 = const 1 : bool\n"
+                             "  store a0[0] = s0\n"
+                             "}\n"
+                             "tree {\n"
+                             "  loop @L0 steps=3 {\n"
+                             "    barrier\n"
+                             "    call @k0(%y[@L0])\n"
+                             "    barrier\n"
+                             "    loop @L1 steps=4 reverse until %y[@L0] \"path\" {\n"
+                             "      barrier\n"
+                             "      call @k0(%y[@L0])\n"
+                             "      barrier\n"
+                             "    }\n"
+                             "  }\n"
+                             "}\n";
+
+START_TEST(loop_that_ends_round_trips) {
+    Buf text = {0};
+    IrSchedule *s = parse_well(ending);
+    assert_valid(s);
+    ir_print_schedule(&text, s, false);
+    ck_assert_ptr_nonnull(
+        strstr(buf_text(&text), "    loop @L1 steps=4 reverse until %y[@L0] \"path\" {\n"));
+    buf_free(&text);
+}
+END_TEST
+
+static const struct {
+    const char *from, *to, *message;
+} bad_ends[] = {
+    {"    call @k0(%y[@L0])\n    barrier\n", "", "ends by %y, which nothing has written"},
+    {"      call @k0(%y[@L0])\n      barrier\n", "      call @k0(%y[@L0])\n",
+     "reads %y, which 'tells' writes on another thread"},
+    {"      barrier\n      call @k0(%y[@L0])\n", "      call @k0(%y[@L0])\n",
+     "writes %y, which 'until' reads on another thread"},
+    {"until %y[@L0]", "until %y[@L1]", "does not end by a bool outside of it"},
+    {"out y: bool[3]\nbuffer %y: bool[3]", "out y: i32[3]\nbuffer %y: i32[3]",
+     "does not end by a bool outside of it"},
+};
+
+START_TEST(bad_ends_of_loops_are_told) {
+    const char *at = strstr(ending, bad_ends[_i].from);
+    ck_assert_ptr_nonnull(at);
+    IrSchedule *s = parse_well(arena_printf(&arena, "%.*s%s%s", (int)(at - ending), ending,
+                                            bad_ends[_i].to, at + strlen(bad_ends[_i].from)));
+    Buf why = {0};
+    ck_assert(!ir_verify_schedule(s, &why));
+    ck_assert_msg(strstr(buf_text(&why), bad_ends[_i].message) != NULL, "%s", buf_text(&why));
+    buf_free(&why);
+}
+END_TEST
+
 START_TEST(places_are_printed_as_comments) {
     Buf text = {0};
     IrSchedule *s = parse_well(everything);
@@ -229,6 +288,7 @@ int main(void) {
     tcase_add_checked_fixture(text, setup, teardown);
     tcase_add_test(text, text_round_trips);
     tcase_add_test(text, places_are_printed_as_comments);
+    tcase_add_test(text, loop_that_ends_round_trips);
     suite_add_tcase(s, text);
 
     TCase *errors = tcase_create("errors");
@@ -236,6 +296,8 @@ int main(void) {
     tcase_add_loop_test(errors, mistakes_are_told_with_their_place, 0,
                         (int)(sizeof wrongs / sizeof *wrongs));
     tcase_add_test(errors, cut_texts_are_refused);
+    tcase_add_loop_test(errors, bad_ends_of_loops_are_told, 0,
+                        (int)(sizeof bad_ends / sizeof *bad_ends));
     suite_add_tcase(s, errors);
 
     SRunner *r = srunner_create(s);

@@ -132,6 +132,9 @@ static void carry_changes(void) {
     IrBlock *body = find(IR_OP_scan)->body;
     body->results[0] = body->nodes[0];
 }
+static void ends_by_a_number(void) {
+    find(IR_OP_scan)->attrs.until = true;
+}
 static void groups_do_not_add_up(void) {
     find(IR_OP_scan)->attrs.n_captured = 2;
 }
@@ -222,6 +225,7 @@ static const struct {
     {constant_not_of_its_type, "const: a value of its dtype"},
     {parameter_of_another_type, "parameter 0 is f32[5], what it is given is f32[6]   scan: "},
     {carry_changes, "carry 0 starts as f32[] and becomes f32[6]   scan: carries keep their type"},
+    {ends_by_a_number, "carry 0 is f32[]   scan: ends by its first carry, a bool scalar"},
     {groups_do_not_add_up, "2 captured, 1 carried, 1 per step of 3 inputs   scan: "},
     {body_is_missing, "missing   nodes: scan, map and grad have a body"},
     {body_is_superfluous, "superfluous   nodes: scan, map and grad have a body"},

@@ -356,7 +356,7 @@ static EvalTensor **eval_loop(const Eval *e, const IrNode *n, EvalTensor *const 
     for (int i = 0; i < n->n_types; i++)
         out[i] = i < a->n_carry ? in[a->n_captured + i] : eval_zeros(e, &n->types[i]);
 
-    for (int64_t t = 0; t < steps; t++) {
+    for (int64_t t = 0; t < steps && !(a->until && out[0]->x[0] != 0); t++) {
         int64_t step = a->reverse ? steps - 1 - t : t;
         EvalLoop loop = {.outer = e->loops, .index = step};
         loop.name = join(e, e->prefix, a->name);

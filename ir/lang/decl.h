@@ -50,6 +50,7 @@ struct Form {
     Fields collect;        // SCAN
     Form *steps;           // SCAN, or NULL
     bool reverse;          // SCAN
+    Form *until;           // SCAN, or NULL
     Form *output;          // MAP
     const char *index;     // REPEAT, or NULL
     Loc index_loc;

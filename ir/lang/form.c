@@ -57,7 +57,7 @@ static Form *read_if(Reader *r, const Yaml *y) {
 }
 
 static Form *read_scan(Reader *r, const Yaml *y) {
-    static const char *const keys[] = {"scan", "nodes", "next", "collect"};
+    static const char *const keys[] = {"scan", "nodes", "next", "until", "collect"};
     static const char *const head_keys[] = {"carry", "over", "steps", "reverse"};
     yaml_check_keys(y, r->d, keys, COUNT(keys), "'scan'");
     const Yaml *head = yaml_find(y, "scan");
@@ -74,6 +74,8 @@ static Form *read_scan(Reader *r, const Yaml *y) {
                    "'reverse' is the word true or false, fixed at compile time");
     f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     f->next = form_read_fields(r, yaml_find(y, "next"), "'next'", "a carry");
+    const Yaml *until = yaml_find(y, "until");
+    f->until = until ? form_read(r->a, r->d, until) : NULL;
     f->collect = form_read_fields(r, yaml_find(y, "collect"), "'collect'", "a collected value");
     if (!f->steps && !f->over.n) {
         const Yaml *over = yaml_find(head, "over");

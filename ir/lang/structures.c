@@ -352,7 +352,7 @@ static Value *next_carry(Cx *in, const Field *carry, const Form *form, const Val
     return value_reorder(in->e->a, like, v);
 }
 
-static void check_collect_names(Cx *cx, const Form *f) {
+static void check_result_names(Cx *cx, const Form *f) {
     for (int i = 0; i < f->collect.n; i++) {
         for (int k = 0; k < f->carry.n; k++) {
             if (strcmp(f->collect.items[i].name, f->carry.items[k].name))
@@ -363,103 +363,192 @@ static void check_collect_names(Cx *cx, const Form *f) {
             elab_poison(cx);
         }
     }
+    for (int i = 0; f->until && i < f->carry.n + f->collect.n; i++) {
+        const Field *field =
+            i < f->carry.n ? &f->carry.items[i] : &f->collect.items[i - f->carry.n];
+        if (strcmp(field->name, "steps"))
+            continue;
+        elab_error(cx, field->loc, E_duplicate_name,
+                   "'steps' is the field with the number of steps done, of a loop with 'until'");
+        elab_poison(cx);
+    }
+}
+
+// A scan while it is elaborated.
+typedef struct Scan {
+    const Form *form;
+    bool good; // nothing was wrong so far
+    IrDim *steps;
+    Value **start, **over, **next, **collected; // of each carry, array, carry, collected value
+    Loc *over_locs;
+    Own own;
+    IrNode *count, *end; // with `until`: the number of steps done, and whether it was the last
+} Scan;
+
+// First carries, and what the loop goes over.
+static void enter_scan(Cx *cx, Scan *s) {
+    const Form *f = s->form;
+    if (f->steps) {
+        s->steps = elab_size(cx, elab_form(cx, f->steps), f->steps->loc, "'steps'");
+        s->good = s->good && s->steps;
+    }
+    for (int i = 0; i < f->carry.n; i++) {
+        s->start[i] = elab_tensors(cx, elab_form(cx, f->carry.items[i].form), "a carry",
+                                   f->carry.items[i].form->loc);
+        s->good = s->good && !value_has_poison(s->start[i]);
+    }
+    for (int i = 0; i < f->over.n; i++) {
+        s->over_locs[i] = f->over.items[i].form->loc;
+        s->over[i] = elab_tensors(cx, elab_form(cx, f->over.items[i].form), "what a loop goes over",
+                                  s->over_locs[i]);
+    }
+    if (f->over.n) {
+        IrDim *rows = common_rows(cx, f->over.n, s->over, s->over_locs, s->steps, f->steps);
+        s->good = s->good && rows;
+        s->steps = s->steps ? s->steps : rows;
+    }
+}
+
+// A carry of our own: an i32 or bool scalar that starts as 0. Gives the parameter of the body.
+static IrNode *own_carry(Cx *cx, Cx *in, Own *own, IrDtype dtype, const char *name, Loc loc) {
+    IrBuilder b = frame_builder(cx, loc);
+    IrNode *param = frame_param(in->frame, ir_scalar(dtype), name, loc);
+    add_own(cx, own, param, ir_const(&b, ir_scalar(dtype), 0));
+    return param;
+}
+
+// Names within the body.
+static void put_scan_names(Cx *cx, Cx *in, Scan *s) {
+    const Form *f = s->form;
+    if (f->until) {
+        own_carry(cx, in, &s->own, IR_BOOL, "until", f->until->loc);
+        s->count = own_carry(cx, in, &s->own, IR_I32, "steps", f->until->loc);
+    }
+    for (int i = 0; i < f->carry.n; i++) {
+        const Field *c = &f->carry.items[i];
+        bool poison = value_has_poison(s->start[i]);
+        Value *carry = poison ? value_poison()
+                              : enter_body(cx, in, &s->own, s->start[i], false, c->name, c->loc);
+        scope_put(cx, in->scope, c->name, c->loc, carry);
+    }
+    for (int i = 0; i < f->over.n; i++) {
+        const Field *o = &f->over.items[i];
+        Value *row = s->good ? enter_body(cx, in, &s->own, s->over[i], true, o->name, o->loc)
+                             : value_poison();
+        scope_put(cx, in->scope, o->name, o->loc, row);
+    }
+    scope_put(cx, in->scope, "step", f->loc, index_param(cx, in, &s->own, f->loc));
+    scope_put_fields(in, in->scope, &f->nodes);
+}
+
+// Whether the step was the last one.
+static void eval_until(Cx *in, Scan *s) {
+    const Form *f = s->form->until;
+    Value *v = elab_form(in, f);
+    bool is_truth = v->kind == VALUE_BOOL ||
+                    (v->kind == VALUE_TENSOR && v->type.dtype == IR_BOOL && !v->type.rank);
+    if (is_truth) {
+        IrBuilder b = frame_builder(in, f->loc);
+        s->end = frame_use(in, arith_tensor(in, v, IR_DTYPE_COUNT, f->loc));
+        s->count = ir_add(&b, s->count, ir_const_like(&b, s->count, 1));
+        return;
+    }
+    s->good = false;
+    if (v->kind == VALUE_POISON)
+        return;
+    bool truths = v->kind == VALUE_TENSOR && v->type.dtype == IR_BOOL;
+    elab_error(in, f->loc, truths ? E_rank : E_dtype_mismatch,
+               "'until' is one truth value for each step, and this is %s", elab_describe(in, v));
+    elab_note_value(in, v);
+    if (truths)
+        elab_note(in, f->loc, "all(x) and any(x) make one of them; within a map each row has its own");
+    elab_poison(in);
+}
+
+// What a step gives.
+static void leave_scan(Cx *cx, Cx *in, Scan *s) {
+    const Form *f = s->form;
+    for (int i = 0; i < f->carry.n; i++) {
+        const Form *form = next_of(f, f->carry.items[i].name);
+        s->next[i] =
+            form ? next_carry(in, &f->carry.items[i], form, s->start[i]) : value_poison();
+        s->good = s->good && !value_has_poison(s->next[i]);
+    }
+    for (int i = 0; i < f->collect.n; i++) {
+        const Form *form = f->collect.items[i].form;
+        Value *v = elab_tensors(in, elab_form(in, form), "a collected value", form->loc);
+        s->good = s->good && !value_has_poison(v) && rank_can_grow(cx, v, form->loc);
+        s->collected[i] = v;
+    }
+    if (f->until)
+        eval_until(in, s);
+    scope_finish(in, in->scope, true);
+}
+
+// The node, and its results as a record.
+static Value *finish_scan(Cx *cx, Cx *in, Scan *s, const char *name) {
+    const Form *f = s->form;
+    Arena *a = cx->e->a;
+    IrBlock *body = in->frame->block;
+    if (f->until) {
+        ir_block_add_result(in->fn->ir, body, s->end);
+        ir_block_add_result(in->fn->ir, body, s->count);
+    }
+    for (int i = 0; i < f->carry.n; i++)
+        add_results(in, s->next[i]);
+    int n_carried = body->n_results;
+    for (int i = 0; i < f->collect.n; i++)
+        add_results(in, s->collected[i]);
+
+    int n_in, first = 0, n = 0;
+    IrNode **operands = frame_close(cx, in->frame, s->own.n, s->own.params, s->own.in, &n_in);
+    IrBuilder b = frame_builder(cx, f->loc);
+    IrNode *node = NULL;
+    if (body->n_results)
+        node = (f->until ? ir_scan_until : ir_scan)(&b, body, s->steps, f->reverse, name,
+                                                    in->frame->n_captures, n_carried,
+                                                    s->own.n - 1 - n_carried, operands);
+    int n_fields = f->carry.n + f->collect.n + (f->until != NULL);
+    const char **names = arena_array(a, const char *, n_fields);
+    Value **items = arena_array(a, Value *, n_fields);
+    if (f->until) {
+        names[n] = "steps";
+        items[n++] = frame_value(cx, ir_get(&b, node, 1), NULL, f->until->loc);
+        first = 2;
+    }
+    for (int i = 0; i < f->carry.n; i++) {
+        names[n] = f->carry.items[i].name;
+        items[n++] = elab_results(cx, node, s->start[i], &first, f->carry.items[i].loc);
+    }
+    for (int i = 0; i < f->collect.n; i++) {
+        names[n] = f->collect.items[i].name;
+        items[n++] = elab_results(cx, node, s->collected[i], &first, f->collect.items[i].loc);
+    }
+    return value_record(a, n_fields, names, items);
 }
 
 static Value *eval_scan(Cx *cx, const Form *f) {
     Arena *a = cx->e->a;
-    int n_carry = f->carry.n, n_over = f->over.n, n_collect = f->collect.n;
-    bool good = check_next(cx, f);
-    check_collect_names(cx, f);
+    Scan s = {.form = f,
+              .good = check_next(cx, f),
+              .start = arena_array(a, Value *, f->carry.n),
+              .next = arena_array(a, Value *, f->carry.n),
+              .over = arena_array(a, Value *, f->over.n),
+              .over_locs = arena_array(a, Loc, f->over.n),
+              .collected = arena_array(a, Value *, f->collect.n)};
+    check_result_names(cx, f);
+    enter_scan(cx, &s);
 
-    // what goes in
-    IrDim *steps = NULL;
-    if (f->steps) {
-        steps = elab_size(cx, elab_form(cx, f->steps), f->steps->loc, "'steps'");
-        good = good && steps;
-    }
-    Value **start = arena_array(a, Value *, n_carry), **over = arena_array(a, Value *, n_over);
-    Loc *locs = arena_array(a, Loc, n_over);
-    for (int i = 0; i < n_carry; i++) {
-        start[i] = elab_tensors(cx, elab_form(cx, f->carry.items[i].form), "a carry",
-                                f->carry.items[i].form->loc);
-        good = good && !value_has_poison(start[i]);
-    }
-    for (int i = 0; i < n_over; i++) {
-        locs[i] = f->over.items[i].form->loc;
-        over[i] = elab_tensors(cx, elab_form(cx, f->over.items[i].form), "what a loop goes over",
-                               locs[i]);
-    }
-    if (n_over) {
-        IrDim *rows = common_rows(cx, n_over, over, locs, steps, f->steps);
-        good = good && rows;
-        steps = steps ? steps : rows;
-    }
-
-    // the body
     const char *name = fn_take_loop(cx->fn, cx->path);
     Cx in = *cx;
     in.frame = frame_new(cx);
     in.path = name;
     in.scope = scope_new(cx, cx->scope, cx->scope ? cx->scope->what : NULL);
-    Own own = {0};
-    Value **carry = arena_array(a, Value *, n_carry), **next = arena_array(a, Value *, n_carry);
-    for (int i = 0; i < n_carry; i++) {
-        const Field *c = &f->carry.items[i];
-        bool poison = value_has_poison(start[i]);
-        carry[i] =
-            poison ? value_poison() : enter_body(cx, &in, &own, start[i], false, c->name, c->loc);
-        scope_put(cx, in.scope, c->name, c->loc, carry[i]);
-    }
-    for (int i = 0; i < n_over; i++) {
-        const Field *o = &f->over.items[i];
-        Value *row =
-            good ? enter_body(cx, &in, &own, over[i], true, o->name, o->loc) : value_poison();
-        scope_put(cx, in.scope, o->name, o->loc, row);
-    }
-    scope_put(cx, in.scope, "step", f->loc, index_param(cx, &in, &own, f->loc));
-    scope_put_fields(&in, in.scope, &f->nodes);
-
-    // what comes out
-    for (int i = 0; i < n_carry; i++) {
-        const Form *form = next_of(f, f->carry.items[i].name);
-        next[i] = form ? next_carry(&in, &f->carry.items[i], form, start[i]) : value_poison();
-        good = good && !value_has_poison(next[i]);
-    }
-    Value **collected = arena_array(a, Value *, n_collect);
-    for (int i = 0; i < n_collect; i++) {
-        const Form *form = f->collect.items[i].form;
-        collected[i] = elab_tensors(&in, elab_form(&in, form), "a collected value", form->loc);
-        good =
-            good && !value_has_poison(collected[i]) && rank_can_grow(cx, collected[i], form->loc);
-    }
-    scope_finish(&in, in.scope, true);
-    if (!good || cx->e->stopped)
+    put_scan_names(cx, &in, &s);
+    leave_scan(cx, &in, &s);
+    if (!s.good || cx->e->stopped)
         return value_poison();
-    for (int i = 0; i < n_carry; i++)
-        add_results(&in, next[i]);
-    int n_carried = in.frame->block->n_results;
-    for (int i = 0; i < n_collect; i++)
-        add_results(&in, collected[i]);
-
-    // the node, and its results as a record
-    int n_in, first = 0;
-    IrNode **operands = frame_close(cx, in.frame, own.n, own.params, own.in, &n_in);
-    IrBuilder b = frame_builder(cx, f->loc);
-    IrNode *node = NULL;
-    if (in.frame->block->n_results)
-        node = ir_scan(&b, in.frame->block, steps, f->reverse, name, in.frame->n_captures,
-                       n_carried, own.n - 1 - n_carried, operands);
-    const char **names = arena_array(a, const char *, n_carry + n_collect);
-    Value **items = arena_array(a, Value *, n_carry + n_collect);
-    for (int i = 0; i < n_carry; i++) {
-        names[i] = f->carry.items[i].name;
-        items[i] = elab_results(cx, node, start[i], &first, f->carry.items[i].loc);
-    }
-    for (int i = 0; i < n_collect; i++) {
-        names[n_carry + i] = f->collect.items[i].name;
-        items[n_carry + i] = elab_results(cx, node, collected[i], &first, f->collect.items[i].loc);
-    }
-    return value_record(a, n_carry + n_collect, names, items);
+    return finish_scan(cx, &in, &s, name);
 }
 
 Value *elab_structure(Cx *cx, const Form *f) {
