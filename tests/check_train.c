@@ -117,6 +117,20 @@ static int train(const char *root, int threads, const char *setting, const char 
     return finish(&s, code);
 }
 
+// The recipe whose actor plans with its model, and carries what it saw and its plan.
+static int train_planner(const char *root, int threads) {
+    RtRecipeDef def = {.name = "tests/models/planning.yaml"};
+    RtSession s;
+
+    rt_stop_install();
+    int code = rt_session_open(&s, &def, threads);
+    if (code == EXIT_OK)
+        code = rt_driver_create(&s.driver, root, NULL);
+    if (code == EXIT_OK)
+        code = rt_driver_train(&s.driver, true);
+    return finish(&s, code);
+}
+
 static int resume(const char *run, int threads) {
     RtSession s;
 
@@ -349,6 +363,38 @@ START_TEST(a_damaged_checkpoint_costs_an_iteration_and_no_bit) {
 }
 END_TEST
 
+// Collecting and evaluating, for any threads, and after an iteration was lost; then the meta-test.
+START_TEST(an_actor_that_carries_a_plan_repeats_to_the_same_bits) {
+    char whole[1024], path[1200];
+
+    ck_assert_int_eq(train_planner(at("one"), 1), EXIT_OK);
+    snprintf(whole, sizeof whole, "%s", run_in(at("one")));
+    ck_assert_int_eq(train_planner(at("two"), 2), EXIT_OK);
+    check_same_runs(whole, run_in(at("two")));
+
+    snprintf(path, sizeof path, "%s/checkpoints/000002.safetensors", run_in(at("two")));
+    ck_assert_int_eq(truncate(path, 1000), 0);
+    ck_assert_int_eq(resume(run_in(at("two")), 1), EXIT_OK);
+    check_same_runs(whole, run_in(at("two")));
+
+    double first[2];
+    for (int i = 0; i < 2; i++) {
+        RtSession s;
+        RtTestResult result;
+        RtTested of;
+        int code = rt_session_open_test(&s, whole, NULL, 0, 1 + i, &of);
+        ck_assert_int_eq(code, EXIT_OK);
+        ck_assert_int_eq(rt_session_test(&s, NULL, NULL, NULL, &result), EXIT_OK);
+        ck_assert_int_eq(result.n, 2);
+        ck_assert(result.scores[0] <= 0 && result.scores[0] >= -1);
+        if (i == 0)
+            memcpy(first, result.scores, sizeof first);
+        ck_assert_mem_eq(result.scores, first, sizeof first);
+        rt_session_close(&s);
+    }
+}
+END_TEST
+
 START_TEST(a_run_whose_recipe_changed_is_not_resumed) {
     const char *run = whole_run("whole");
     char path[1200];
@@ -552,6 +598,7 @@ static Suite *train_suite(void) {
     tcase_add_test(runs, an_evaluation_on_the_way_changes_nothing);
     tcase_add_test(runs, a_run_continued_from_another_ends_like_a_long_one);
     tcase_add_test(runs, a_damaged_checkpoint_costs_an_iteration_and_no_bit);
+    tcase_add_test(runs, an_actor_that_carries_a_plan_repeats_to_the_same_bits);
     tcase_add_test(runs, a_run_whose_recipe_changed_is_not_resumed);
     tcase_add_test(runs, a_run_in_use_is_left_alone);
     tcase_add_loop_test(runs, bad_input_is_refused_before_anything_is_created, 0, N_BAD);
