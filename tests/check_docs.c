@@ -13,6 +13,7 @@
 //
 // The example stands for the line "...", indented as that, or behind the comment. <!-- of FILE -->
 // says that its lines are those of a file.
+#include <fnmatch.h>
 #include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -321,6 +322,99 @@ START_TEST(commands_of_the_manual_run) {
 }
 END_TEST
 
+// ---- what is typed, and what is shown for it ----------------------------------------------------
+
+// Writes the examples of the page that begin with "# NAME.yaml -- ", NAME without a folder.
+static void write_files(Cli *c) {
+    for (const char *at = buf_text(&text); (at = strstr(at, "\n```yaml\n# "));) {
+        at += strlen("\n```yaml\n");
+        const char *name = at + 2, *end = strstr(at, "\n```");
+        size_t len = strcspn(name, " /\n");
+        if (len < 6 || strncmp(name + len - 5, ".yaml", 5) != 0 || name[len] != ' ')
+            continue;
+        char *file = strndup(name, len), *block = strndup(at, (size_t)(end + 1 - at));
+        cli_write(c, file, block);
+        free(file);
+        free(block);
+    }
+}
+
+// Whether the line is what is shown, in which "..." stands for anything.
+static bool line_fits(const char *shown, size_t len, const char *line, size_t n) {
+    Buf pattern = {0};
+    for (size_t i = 0; i < len; i++) {
+        if (i + 3 <= len && !strncmp(shown + i, "...", 3)) {
+            buf_puts(&pattern, "*");
+            i += 2;
+            continue;
+        }
+        if (strchr("*?[]\\", shown[i]))
+            buf_puts(&pattern, "\\");
+        buf_put(&pattern, shown + i, 1);
+    }
+    char *own = strndup(line, n);
+    bool fits = fnmatch(buf_text(&pattern), own, 0) == 0;
+    free(own);
+    buf_free(&pattern);
+    return fits;
+}
+
+// Compares what a command printed with the lines from `shown` to `end`; a line "..." is any lines.
+static bool output_fits(const char *shown, const char *end, const char *out) {
+    bool any = false;
+    while (shown < end) {
+        size_t len = strcspn(shown, "\n");
+        if (len == 3 && !strncmp(shown, "...", 3)) {
+            any = true;
+            shown += len + 1;
+            continue;
+        }
+        size_t n = strcspn(out, "\n");
+        bool fits = line_fits(shown, len, out, n);
+        if (!fits && (!any || !*out))
+            return false;
+        out += n + (out[n] == '\n');
+        if (fits) {
+            shown += len + 1;
+            any = false;
+        }
+    }
+    return any || !*out;
+}
+
+// Blocks of kind console: lines "$ command", each with what it prints.
+START_TEST(what_the_manual_types_prints_what_it_shows) {
+    Cli c;
+
+    cli_open(&c, "gssmc");
+    ck_assert_int_eq(cli_shell(&c, "ln -s \"$PROGRAM\" \"$DIR/gssmc\" && "
+                                   "ln -s \"${PROGRAM%%gssmc}gssm-run\" \"$DIR/gssm-run\""),
+                     0);
+    read_page(_i);
+    write_files(&c);
+    for (const char *at = buf_text(&text); (at = strstr(at, "\n```console\n"));) {
+        at += strlen("\n```console\n");
+        const char *close = strstr(at, "\n```") + 1;
+        while (at < close) {
+            ck_assert_msg(!strncmp(at, "$ ", 2), "%s: no command at '%.40s'", pages.gl_pathv[_i],
+                          at);
+            int len = (int)strcspn(at, "\n");
+            const char *shown = at + len + 1, *end = shown;
+            while (end < close && strncmp(end, "$ ", 2) != 0)
+                end += strcspn(end, "\n") + 1;
+            int code = cli_shell(&c, "cd \"$DIR\" && PATH=\"$DIR:$PATH\" %.*s", len - 2, at + 2);
+            ck_assert_msg(code == EXIT_OK, "%s: '%.*s' exits with %d\n%.900s", pages.gl_pathv[_i],
+                          len - 2, at + 2, code, buf_text(&c.err));
+            ck_assert_msg(output_fits(shown, end, buf_text(&c.out)),
+                          "%s: '%.*s' prints something else than is shown:\n%.2000s",
+                          pages.gl_pathv[_i], len - 2, at + 2, buf_text(&c.out));
+            at = end;
+        }
+    }
+    cli_close(&c);
+}
+END_TEST
+
 // Overwrites what stands between backticks with spaces: fenced blocks, and code within a line.
 static void blank_code(char *s) {
     while ((s = strchr(s, '`'))) {
@@ -360,6 +454,7 @@ static Suite *docs_suite(void) {
     tcase_add_test(c, functions_of_the_manual_are_those_of_the_language);
     tcase_add_test(c, hints_are_for_what_there_is_not);
     tcase_add_loop_test(c, commands_of_the_manual_run, 0, (int)pages.gl_pathc);
+    tcase_add_loop_test(c, what_the_manual_types_prints_what_it_shows, 0, (int)pages.gl_pathc);
     tcase_add_loop_test(c, links_of_the_manual_lead_somewhere, 0, (int)pages.gl_pathc);
     suite_add_tcase(s, c);
     return s;
