@@ -95,6 +95,18 @@ static Value *eval_name(Cx *cx, const Expr *e) {
     return v ? v : scope_unknown(cx, e->name, e->loc);
 }
 
+// Whether an interface of `in` demands the dim that `in` has not, which was told there.
+static bool lacks_dim(const LangInstance *in, const char *name) {
+    for (int i = 0; i < in->file->n_implements; i++) {
+        const LangFile *interface = in->file->implements[i].file;
+        for (int k = 0; interface && k < interface->dims.n; k++) {
+            if (!strcmp(interface->dims.items[k].name, name))
+                return true;
+        }
+    }
+    return false;
+}
+
 // `dynamics.dx`: a name of an instance. NULL when `base` is no instance here.
 static Value *instance_field(Cx *cx, const Expr *e) {
     if (e->base->kind != EXPR_NAME || scope_find(cx, e->base->name, e->base->loc))
@@ -108,6 +120,8 @@ static Value *instance_field(Cx *cx, const Expr *e) {
     Value *v = scope_instance_value(cx, in, e->name, e->loc);
     if (v)
         return v;
+    if (lacks_dim(in, e->name))
+        return value_poison();
     elab_error(cx, e->loc, E_unknown_name, "%s has no dim, option, setting or parameter '%s'",
                e->base->name, e->name);
     if (world_function(in, e->name)) {
