@@ -320,7 +320,7 @@ bool llvm_kernel_emit(LlvmFn *f, const IrKernel *k, char *why, size_t why_size) 
     c.zeros = zero_elements(f);
     if (k->product.present)
         llvm_emit_product(&c);
-    else
+    else if (!llvm_emit_transpose(&c))
         emit_loops(&c);
     llvm_fn_end(f);
     arena_free(&c.arena);

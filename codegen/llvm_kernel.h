@@ -98,6 +98,9 @@ LLVMValueRef llvm_random_mix(LlvmFn *f, LLVMValueRef x);
 // llvm_product.c
 void llvm_emit_product(LlvmKernel *c);
 
+// llvm_transpose.c: a kernel that only turns an array; false, and nothing written, where it is none.
+bool llvm_emit_transpose(LlvmKernel *c);
+
 // llvm_blas.c: a product by OpenBLAS; false, and nothing written, where that cannot do it.
 bool llvm_emit_blas(LlvmKernel *c);
 
