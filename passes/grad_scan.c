@@ -227,7 +227,7 @@ static void find_stored(Scan *s) {
     s->stored = residuals_choose(&(Residuals){.cx = s->outer->cx,
                                               .fn = s->outer->fn,
                                               .body = s->body,
-                                              .steps = s->node->attrs.dim,
+                                              .loop = s->node,
                                               .carries = s->body->params + s->n_captured,
                                               .n_carry = s->n_carry,
                                               .changes = &s->changes,

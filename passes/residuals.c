@@ -162,9 +162,19 @@ static PassSet choose_at(const Choice *c, double byte, double *bytes) {
         if (!side[there(i)] || (c->values[i].can_make && side[made(i)]))
             continue;
         pass_set_add(&stored, c->values[i].node);
-        *bytes += c->values[i].bytes * (double)ir_dim_likely(c->r->steps);
+        *bytes += c->values[i].bytes * (double)ir_dim_likely(c->r->loop->attrs.dim);
     }
     return stored;
+}
+
+static void note(const Choice *c, const PassSet *stored, double bytes) {
+    if (!c->r->cx->notes)
+        return;
+    int n = 0;
+    for (int i = 0; i < c->n; i++)
+        n += pass_set_has(stored, c->values[i].node);
+    buf_printf(c->r->cx->notes, "grad: loop %s stores %d of %d values, %.0f bytes in all steps\n",
+               c->r->loop->attrs.name ? c->r->loop->attrs.name : "-", n, c->n, bytes);
 }
 
 PassSet residuals_choose(const Residuals *r) {
@@ -176,5 +186,6 @@ PassSet residuals_choose(const Residuals *r) {
         stored = choose_at(&c, far_byte, &bytes);
     for (double byte = 2 * far_byte; bytes > most_bytes && byte < MOST_DEAR; byte *= 2)
         stored = choose_at(&c, byte, &bytes);
+    note(&c, &stored, bytes);
     return stored;
 }

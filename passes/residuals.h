@@ -4,12 +4,12 @@
 
 #include "passes/rewrite.h"
 
-// One step of a loop, forward and reverse part in one block, and what the reverse part is to have.
+// One step of `loop`, forward and reverse part in one block, and what the reverse part is to have.
 typedef struct Residuals {
     PassCtx *cx;
     IrFunction *fn;
     const IrBlock *body;
-    IrDim *steps;
+    const IrNode *loop;
     IrNode *const *carries; // parameters that only the forward loop knows
     int n_carry;
     const PassSet *changes; // what depends on the step

@@ -113,6 +113,8 @@ static int read_passes(Gssmc *g, const OptCommand *command) {
         if (code != OPT_GO_ON)
             return code;
     }
+    if (g->pass_stats)
+        o->notes = g->notes = arena_new(&g->arena, Buf);
     o->verify_each = g->verify_each;
     o->dump_dir = g->dump;
     o->print_after = g->print_after;
@@ -231,9 +233,15 @@ void gssmc_print_passes(const Gssmc *g, const RtProgram *p) {
                    s->changed ? "" : "  unchanged");
         putchar('\n');
     }
+    if (g->notes) {
+        fputs(buf_text(g->notes), stdout);
+        buf_reset(g->notes); // those of the next program follow
+    }
 }
 
 void gssmc_close(Gssmc *g) {
+    if (g->notes)
+        buf_free(g->notes);
     rt_pool_free(g->pool);
     diag_free(&g->diag);
     arena_free(&g->arena);

@@ -15,6 +15,7 @@ typedef struct Gssmc {
     bool verify_each;
     bool graph_only; // the command makes no code: any list of passes will do
     bool time_passes, pass_stats, list_passes, no_cache;
+    Buf *notes; // of the passes, on the program that is made; owned by the arena but for its text
 
     // made by gssmc_open
     Arena arena;
@@ -49,7 +50,8 @@ typedef struct GssmcData {
     {"threads", 0, OPT_INT, &(g)->threads, "N", "worker threads (all cores)", .least = 1, .most = 256}, \
     {"no-cache", 0, OPT_FLAG, &(g)->no_cache, NULL, "neither read nor write compiled objects"}, \
     {"time-passes", 0, OPT_FLAG, &(g)->time_passes, NULL, "print the time of each pass"}, \
-    {"pass-stats", 0, OPT_FLAG, &(g)->pass_stats, NULL, "print what each pass changed"}, \
+    {"pass-stats", 0, OPT_FLAG, &(g)->pass_stats, NULL, \
+     "print what each pass changed, and what it has to say"}, \
     GSSMC_PASS_OPTIONS(g)
 
 // Options of commands that run passes.
