@@ -2,8 +2,9 @@
 //
 // In order, each node is looked up among the earlier ones of its block: same operation, attributes,
 // types and operands. Draws are equal when site, loops and operands are; different sites never
-// are. Within a loop, parameters that stand for the same operand count as one. Nodes with bodies
-// are not compared, but equal values that a loop collects are collected once.
+// are. Within a loop, parameters that stand for the same operand count as one, and equal values
+// that it collects are collected once. Loops (and gradients) are equal when their bodies are, node
+// by node; what they are called does not matter, since draws say themselves which loops they know.
 #include <string.h>
 
 #include "ir/base/map.h"
@@ -12,7 +13,8 @@
 typedef struct Cse {
     IrFunction *f;
     Arena *scratch;
-    IrNode **now; // by id: what a node became, NULL for itself
+    IrNode **now;    // by id: what a node became, NULL for itself
+    IrNode **equals; // by id, while two bodies are compared: the node of the other one
     bool changed;
 } Cse;
 
@@ -48,9 +50,9 @@ static bool same_name(const char *a, const char *b) {
 
 static bool same_attrs(const IrAttrs *a, const IrAttrs *b) {
     if (memcmp(&a->value, &b->value, sizeof a->value) != 0 || a->axis != b->axis ||
-        a->index != b->index || a->reverse != b->reverse || a->n_axes != b->n_axes || a->dim != b->dim ||
-        a->n_batch != b->n_batch || a->n_contract != b->n_contract || a->n_loops != b->n_loops ||
-        a->n_key_axes != b->n_key_axes || !same_name(a->name, b->name))
+        a->index != b->index || a->reverse != b->reverse || a->n_axes != b->n_axes ||
+        a->dim != b->dim || a->n_batch != b->n_batch || a->n_contract != b->n_contract ||
+        a->n_loops != b->n_loops || a->n_key_axes != b->n_key_axes || !same_name(a->name, b->name))
         return false;
     for (int i = 0; i < a->n_loops; i++) {
         if (!same_name(a->loops[i], b->loops[i]))
@@ -125,6 +127,77 @@ static void merge_collected(Cse *c, IrNode *get) {
     }
 }
 
+// ---- bodies -------------------------------------------------------------------------------------
+
+static bool same_body(Cse *c, const IrBlock *a, const IrBlock *b);
+
+static bool same_types(const IrNode *a, const IrNode *b) {
+    bool same = a->n_types == b->n_types;
+    for (int i = 0; same && i < a->n_types; i++)
+        same = ir_type_equal(&a->types[i], &b->types[i]);
+    return same;
+}
+
+// Whether loops or gradients `a` and `b` do the same with their operands.
+static bool same_loop(Cse *c, const IrNode *a, const IrNode *b) {
+    const IrAttrs *x = &a->attrs, *y = &b->attrs;
+    if (a->op != b->op || a->n_in != b->n_in || !same_types(a, b) || x->dim != y->dim ||
+        x->n_captured != y->n_captured || x->n_carry != y->n_carry || x->n_over != y->n_over ||
+        x->reverse != y->reverse || x->n_wrt != y->n_wrt)
+        return false;
+    for (int i = 0; i < x->n_wrt; i++) {
+        if (x->wrt[i] != y->wrt[i])
+            return false;
+    }
+    return same_body(c, a->body, b->body);
+}
+
+static bool same_inner(Cse *c, IrNode *a, const IrNode *b) {
+    for (int i = 0; i < b->n_in; i++) {
+        if (i >= a->n_in || c->equals[b->in[i]->id] != a->in[i])
+            return false;
+    }
+    c->equals[b->id] = a;
+    if (a->body || b->body)
+        return a->body && b->body && same_loop(c, a, b);
+    return a->op == b->op && a->n_in == b->n_in && a->callee == b->callee && same_types(a, b) &&
+           same_attrs(&a->attrs, &b->attrs);
+}
+
+static bool same_body(Cse *c, const IrBlock *a, const IrBlock *b) {
+    if (a->n_params != b->n_params || a->n != b->n || a->n_results != b->n_results)
+        return false;
+    for (int i = 0; i < a->n_params; i++) {
+        if (!ir_type_equal(&a->params[i]->types[0], &b->params[i]->types[0]))
+            return false;
+        c->equals[b->params[i]->id] = a->params[i];
+    }
+    for (int i = 0; i < a->n; i++) {
+        if (!same_inner(c, a->nodes[i], b->nodes[i]))
+            return false;
+    }
+    for (int i = 0; i < a->n_results; i++) {
+        if (c->equals[b->results[i]->id] != a->results[i])
+            return false;
+    }
+    return true;
+}
+
+// One of the first `n` nodes of `b` that has a body and equals `loop`, or NULL.
+static IrNode *find_loop(Cse *c, const IrBlock *b, int n, const IrNode *loop) {
+    for (int i = 0; i < n; i++) {
+        IrNode *x = b->nodes[i];
+        bool same = x->body && x->n_in == loop->n_in;
+        for (int k = 0; same && k < x->n_in; k++)
+            same = x->in[k] == loop->in[k];
+        if (same && same_loop(c, x, loop))
+            return x;
+    }
+    return NULL;
+}
+
+// ---- the walk -----------------------------------------------------------------------------------
+
 static void merge_block(Cse *c, IrBlock *b) {
     Table t = {.n_slots = 16};
     while (t.n_slots < 2 * b->n + 1)
@@ -142,7 +215,11 @@ static void merge_block(Cse *c, IrBlock *b) {
         if (n->body) {
             merge_params(c, n);
             merge_block(c, n->body);
-            b->nodes[kept++] = n;
+            IrNode *same = find_loop(c, b, kept, n);
+            if (same)
+                replace(c, n, same);
+            else
+                b->nodes[kept++] = n;
             continue;
         }
         if (n->op == IR_OP_get)
@@ -159,7 +236,9 @@ static void merge_block(Cse *c, IrBlock *b) {
 }
 
 bool pass_cse(PassCtx *cx, IrFunction *f) {
-    Cse c = {.f = f, .scratch = cx->scratch, .now = arena_array(cx->scratch, IrNode *, f->n_nodes)};
+    Cse c = {.f = f, .scratch = cx->scratch};
+    c.now = arena_array(cx->scratch, IrNode *, f->n_nodes);
+    c.equals = arena_array(cx->scratch, IrNode *, f->n_nodes);
     merge_block(&c, f->body);
     return c.changed;
 }
