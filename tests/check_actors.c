@@ -309,6 +309,44 @@ START_TEST(the_last_transitions_of_each_episode_adapt_its_belief) {
 }
 END_TEST
 
+static const LangPair filling[] = {{.name = "actor.candidates", .value = "40"},
+                                   {.name = "actor.horizon", .value = "4"},
+                                   {.name = "actor.window", .value = "3"},
+                                   {.name = "actor.fill", .value = "true"},
+                                   {0}};
+
+// The gain is that of the last three transitions of context and episode, by least squares.
+START_TEST(a_window_may_begin_with_the_context) {
+    enum { CONTEXT = 5, WINDOW = 3, LENGTH = 6 };
+    double a[CONTEXT + LENGTH], y[CONTEXT + LENGTH], s = 0, action[1];
+    Actor actor;
+
+    open_actor(&actor, toys[0].binds, filling, IR_F64, targets[_i], 1, toys[0].draw);
+    rt_call_set_dim(actor.begin, "N", CONTEXT);
+    for (int i = 0; i < CONTEXT; i++) {
+        a[i] = 1 + i;
+        y[i] = i < CONTEXT - WINDOW ? 100 : 0.5 * a[i];
+        rt_call_put_at(actor.begin, rt_call_find_input(actor.begin, "xc"), 2 * i + 1, a[i]);
+        rt_call_put_at(actor.begin, rt_call_find_input(actor.begin, "yc"), i, y[i]);
+    }
+    begin(&actor, 1, 3);
+    for (int t = 0; t < LENGTH; t++) {
+        double square = 0, product = 0;
+        for (int i = CONTEXT + t - WINDOW; i < CONTEXT + t; i++) {
+            square += a[i] * a[i];
+            product += a[i] * y[i];
+        }
+        double *u = put_draws(&actor, 0, 1, 10 + (uint64_t)t);
+        step(&actor, &s, action, 3, (uint64_t)t);
+        ck_assert_double_eq_tol(action[0], best_move(0, s, u, product / square), 1e-9);
+        a[CONTEXT + t] = action[0];
+        y[CONTEXT + t] = 2 * action[0];
+        s += y[CONTEXT + t];
+    }
+    close_actor(&actor);
+}
+END_TEST
+
 // ---- cross-entropy ------------------------------------------------------------------------------
 
 static const LangPair cem_numbers[] = {{"actor", "planners/cem"},
@@ -402,6 +440,11 @@ static const struct {
       {.name = "dynamics.inner_rate", .value = "0.1"},
       {.name = "actor.candidates", .value = "20"},
       {.name = "actor.window", .value = "2"}}},
+    {{{"actor", "planners/random_shooting"}, {"dynamics", "gssm"}, {"task", "tasks/cartpole"}},
+     {{.name = "dynamics.hidden", .value = "16"},
+      {.name = "actor.candidates", .value = "20"},
+      {.name = "actor.fill", .value = "true"},
+      {.name = "actor.window", .value = "3"}}},
     {{{"actor", "planners/cem"}, {"dynamics", "mlsm_v1"}, {"task", "tasks/cartpole"}},
      {{.name = "dynamics.hidden", .value = "16"},
       {.name = "actor.candidates", .value = "20"},
@@ -476,6 +519,7 @@ static Suite *actors_suite(void) {
     TCase *shooting = tcase_create("shooting");
     tcase_add_loop_test(shooting, random_shooting_takes_the_best_of_its_draws, 0, 16);
     tcase_add_loop_test(shooting, the_last_transitions_of_each_episode_adapt_its_belief, 0, 2);
+    tcase_add_loop_test(shooting, a_window_may_begin_with_the_context, 0, 2);
     suite_add_tcase(s, shooting);
 
     TCase *cem = tcase_create("cem");

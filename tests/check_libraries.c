@@ -7,8 +7,10 @@
 #include <check.h>
 
 #include "envs/env_random.h"
+#include "ir/base/exits.h"
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
+#include "tests/support_cli.h"
 
 static char cache[] = "/tmp/check_libraries_XXXXXX"; // compiled objects, shared by the tests
 
@@ -435,6 +437,19 @@ START_TEST(optimisers_meet_their_formulas) {
 }
 END_TEST
 
+// ---- gradients ----------------------------------------------------------------------------------
+
+START_TEST(gradients_agree_with_differences) {
+    Cli cli;
+
+    cli_open(&cli, "gssmc");
+    cli_expect(&cli, EXIT_OK, "gradcheck tests/models/libraries.yaml --threads=1");
+    cli_expect_out(&cli, "normals          5 arrays");
+    cli_expect_out(&cli, "clipped          3 arrays");
+    cli_close(&cli);
+}
+END_TEST
+
 static Suite *libraries_suite(void) {
     Suite *s = suite_create("libraries");
 
@@ -462,6 +477,11 @@ static Suite *libraries_suite(void) {
     tcase_add_loop_test(optimisation, gradients_are_clipped_by_length_and_by_value, 0, 4);
     tcase_add_loop_test(optimisation, optimisers_meet_their_formulas, 0, N_OPTIMISERS);
     suite_add_tcase(s, optimisation);
+
+    TCase *gradients = tcase_create("gradients");
+    tcase_set_timeout(gradients, 120);
+    tcase_add_test(gradients, gradients_agree_with_differences);
+    suite_add_tcase(s, gradients);
     return s;
 }
 
