@@ -143,7 +143,7 @@ static bool same_loop(Cse *c, const IrNode *a, const IrNode *b) {
     const IrAttrs *x = &a->attrs, *y = &b->attrs;
     if (a->op != b->op || a->n_in != b->n_in || !same_types(a, b) || x->dim != y->dim ||
         x->n_captured != y->n_captured || x->n_carry != y->n_carry || x->n_over != y->n_over ||
-        x->reverse != y->reverse || x->n_wrt != y->n_wrt)
+        x->reverse != y->reverse || x->until != y->until || x->n_wrt != y->n_wrt)
         return false;
     for (int i = 0; i < x->n_wrt; i++) {
         if (x->wrt[i] != y->wrt[i])
