@@ -20,9 +20,13 @@ static bool is_unit(const IrDim *d) {
     return d && ir_dim_is_const(d, &value) && value == 1;
 }
 
-// One of two strides is 1, and the other is there.
-static bool has_rows(const IrAddress *a, int x, int y) {
-    return a->strides[x] && a->strides[y] && (is_unit(a->strides[x]) || is_unit(a->strides[y]));
+// One of two strides is 1, and the other is there: rows that do not overlap.
+static bool has_rows(const IrKernel *k, const IrAddress *a, int x, int y) {
+    if (!a->strides[x] || !a->strides[y])
+        return false;
+    if (is_unit(a->strides[x]) && is_unit(a->strides[y]))
+        return is_unit(k->axes[x].extent) || is_unit(k->axes[y].extent);
+    return is_unit(a->strides[x]) || is_unit(a->strides[y]);
 }
 
 static bool find_blas(const LlvmKernel *c, Blas *b) {
@@ -31,8 +35,8 @@ static bool find_blas(const LlvmKernel *c, Blas *b) {
     if (p->n_m != 1 || p->n_n != 1 || p->n_k != 1 || (p->dtype != IR_F32 && p->dtype != IR_F64))
         return false;
     *b = (Blas){.m = p->n_batch, .n = p->n_batch + 1, .k = p->n_batch + 2, .product = -1};
-    if (!has_rows(&p->lhs, b->m, b->k) || !has_rows(&p->rhs, b->k, b->n) || p->lhs.indirect >= 0 ||
-        p->lhs.guard >= 0 || p->rhs.indirect >= 0 || p->rhs.guard >= 0)
+    if (!has_rows(k, &p->lhs, b->m, b->k) || !has_rows(k, &p->rhs, b->k, b->n) ||
+        p->lhs.indirect >= 0 || p->lhs.guard >= 0 || p->rhs.indirect >= 0 || p->rhs.guard >= 0)
         return false;
 
     unsigned both = 1u << b->m | 1u << b->n;
@@ -70,6 +74,18 @@ static LLVMValueRef first(LlvmKernel *c, const IrAddress *a, int axis, LLVMValue
     return llvm_at(f, type, c->args[a->arg], at);
 }
 
+// A leading dimension as OpenBLAS wants it: at least the length of a row, also where there is one
+// row only, whose stride means nothing, or none.
+static LLVMValueRef leading(LlvmKernel *c, IrDim *stride, LLVMValueRef length) {
+    LlvmFn *f = c->f;
+    LLVMValueRef values[] = {length, whole(f, 1)}, ld = narrow(f, llvm_dim(c, stride));
+    for (int i = 0; i < 2; i++) {
+        LLVMValueRef less = LLVMBuildICmp(f->b, LLVMIntSLT, ld, values[i], "");
+        ld = LLVMBuildSelect(f->b, less, values[i], ld, "");
+    }
+    return ld;
+}
+
 static void call_blas(LlvmKernel *c, const Blas *b) {
     LlvmFn *f = c->f;
     const IrProduct *p = &c->k->product;
@@ -86,21 +102,24 @@ static void call_blas(LlvmKernel *c, const Blas *b) {
     IrAddress out = b->out->address; // at the first row and column
     LLVMValueRef to = first(c, &out, b->m, m0);
     to = llvm_at(f, real, to, n0);
+    LLVMValueRef m = narrow(f, llvm_sub(f, llvm_axis_to(c, b->m), m0));
+    LLVMValueRef n = narrow(f, llvm_sub(f, llvm_axis_to(c, b->n), n0));
+    LLVMValueRef k = narrow(f, llvm_axis_to(c, b->k));
     LLVMValueRef in[] = {
         whole(f, ROW_MAJOR),
         whole(f, lhs_plain ? PLAIN : TRANSPOSED),
         whole(f, rhs_plain ? PLAIN : TRANSPOSED),
-        narrow(f, llvm_sub(f, llvm_axis_to(c, b->m), m0)),
-        narrow(f, llvm_sub(f, llvm_axis_to(c, b->n), n0)),
-        narrow(f, llvm_axis_to(c, b->k)),
+        m,
+        n,
+        k,
         llvm_num(real, 1),
         first(c, &p->lhs, b->m, m0),
-        narrow(f, llvm_dim(c, p->lhs.strides[lhs_plain ? b->m : b->k])),
+        leading(c, p->lhs.strides[lhs_plain ? b->m : b->k], lhs_plain ? k : m),
         first(c, &p->rhs, b->n, n0),
-        narrow(f, llvm_dim(c, p->rhs.strides[rhs_plain ? b->k : b->n])),
+        leading(c, p->rhs.strides[rhs_plain ? b->k : b->n], rhs_plain ? n : k),
         llvm_num(real, 0),
         to,
-        narrow(f, llvm_dim(c, out.strides[b->m])),
+        leading(c, out.strides[b->m], n),
     };
     LLVMBuildCall2(f->b, type, fn, in, 14, "");
 }
