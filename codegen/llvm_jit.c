@@ -4,7 +4,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <llvm-c/LLJIT.h>
@@ -14,6 +13,7 @@
 #include "codegen/llvm_kernel.h"
 #include "codegen/llvm_step.h"
 #include "codegen/llvm_target.h"
+#include "ir/base/trace.h"
 
 enum { MAX_PATH = 4096, WHY = 512 };
 
@@ -47,12 +47,6 @@ struct BackendStep {
     StepFn *run;
 };
 
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
 // ---- units --------------------------------------------------------------------------------------
 
 static CacheKey unit_key(const LlvmTarget *target, const IrSchedule *s, const IrKernel *kernel) {
@@ -80,18 +74,19 @@ static bool emit_unit(LlvmFn *f, const IrSchedule *s, const IrKernel *kernel, ch
 
 static bool make_object(Work *w, Unit *u, LLVMTargetMachineRef machine, char *why,
                         size_t why_size) {
-    double start = now();
+    double start = trace_now();
     LLVMContextRef context = LLVMContextCreate();
     LlvmFn f;
     llvm_fn_open(&f, context, u->kernel ? u->kernel->name : "step", w->target);
     bool ok = emit_unit(&f, w->s, u->kernel, why, why_size);
     llvm_fn_close(&f);
 
-    double emitted = now();
+    double emitted = trace_now();
     ok = ok && llvm_optimize(f.module, machine, why, why_size);
-    double optimized = now();
+    double optimized = trace_now();
     ok = ok && llvm_generate(f.module, machine, LLVMObjectFile, &u->object, why, why_size);
-    double generated = now();
+    double generated = trace_now();
+    trace_span("kernel", u->kernel ? u->kernel->name : "step", start);
     LLVMDisposeModule(f.module);
     LLVMContextDispose(context);
 
@@ -250,9 +245,10 @@ BackendStep *llvm_jit_compile(const LlvmTarget *target, const IrSchedule *s,
     BackendStep *step = calloc(1, sizeof *step);
     if (!step)
         arena_out_of_memory(sizeof *step);
-    double start = now();
+    double start = trace_now();
     bool ok = !w.failed && link_units(step, &w, w.why, sizeof w.why);
-    w.report.link_seconds = now() - start;
+    w.report.link_seconds = trace_now() - start;
+    trace_span("stage", "link", start);
     for (int i = 0; i < w.n; i++) {
         w.report.code_bytes += w.units[i].object.len;
         buf_free(&w.units[i].object);

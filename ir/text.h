@@ -13,6 +13,9 @@
 void ir_print_function(Buf *out, const IrFunction *f, bool locs);
 void ir_print_module(Buf *out, const IrModule *m, bool locs);
 
+// Prints `f` (ids dense: ir_renumber) as a graph for Graphviz: one box for each node, bodies framed.
+void ir_print_dot(Buf *out, const IrFunction *f);
+
 // One node as one line, without its body. For messages.
 void ir_print_node(Buf *out, const IrNode *n);
 

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "ir/base/errors.h"
+#include "ir/base/trace.h"
 #include "ir/text.h"
 
 const PassInfo pass_info[PASS_COUNT] = {
@@ -57,12 +57,6 @@ static int count_nodes(const Run *r) {
     int n = 0;
     ir_walk(r->f->body, count_block, &n);
     return n;
-}
-
-static double now(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
 static void print_subject(const Run *r, Buf *out) {
@@ -139,7 +133,7 @@ static bool run_one(Run *r, PassId id, bool *changed) {
     int errors_before = r->diag->n_errors;
     PassStat stat = {.pass = id, .nodes_before = count_nodes(r)};
     PassCtx cx = {.scratch = &r->scratch, .diag = r->diag, .notes = o->notes};
-    double start = now();
+    double start = trace_now();
     if (r->s) {
         stat.changed = pass_info[id].lower(&cx, r->s);
     } else {
@@ -147,7 +141,8 @@ static bool run_one(Run *r, PassId id, bool *changed) {
         stat.changed = pass_info[id].run(&cx, r->f);
         ir_renumber(r->f);
     }
-    stat.seconds = now() - start;
+    stat.seconds = trace_now() - start;
+    trace_span("pass", pass_info[id].name, start);
     stat.nodes_after = count_nodes(r);
     *changed = stat.changed;
     arena_reset(&r->scratch);
@@ -158,6 +153,8 @@ static bool run_one(Run *r, PassId id, bool *changed) {
         return false;
     verify(r, id);
     show(r, id, stat.changed);
+    if (o->watch && !r->s)
+        o->watch(o->watch_data, id, r->position, r->f);
     return true;
 }
 

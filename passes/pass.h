@@ -47,6 +47,10 @@ extern const PassInfo pass_info[PASS_COUNT];
 
 PassId pass_find(const char *name); // PASS_COUNT when there is none
 
+// Looks at `f` after `pass`, which was execution number `number` (from 1) of the program's passes; it
+// may not change `f`.
+typedef void PassWatch(void *data, PassId pass, int number, const IrFunction *f);
+
 // What the runner does besides running. A zeroed PassOptions runs quietly.
 typedef struct PassOptions {
     bool verify_each;          // always on in builds with assertions
@@ -55,6 +59,8 @@ typedef struct PassOptions {
     const char *print_after;   // pass name, "all", "change", or NULL: to `print`
     FILE *print;
     Buf *notes;                // collects what the passes note (PassCtx.notes), or NULL
+    PassWatch *watch;          // called after each PASS row, or NULL
+    void *watch_data;
     int bisect_limit;          // > 0: run only so many optional pass executions
     const PassId *pipeline;    // NULL: the default pipeline
     int n_pipeline;

@@ -46,7 +46,7 @@ static bool exists(const char *name) {
 
 // ---- usage --------------------------------------------------------------------------------------
 
-static const char *const commands[] = {"compile", "check", "run",    "gradcheck", "opt",
+static const char *const commands[] = {"compile", "check", "run",    "gradcheck", "verify", "opt",
                                        "bench",   "ops",   "passes", "cache",     "doctor"};
 
 START_TEST(every_command_has_help_and_version) {
@@ -114,7 +114,7 @@ static const struct {
     {"compile a --threads=0", "gssmc compile: --threads is '0', and should be a whole number "
                               "from 1 to 256\n"},
     {"compile a --bisect-limit=x", "gssmc compile: --bisect-limit is 'x'"},
-    {"compile a --verify-each=x", "gssmc compile: --verify-each takes no value\n"},
+    {"compile a --verify-each=x", "gssmc compile: --verify-each is 'x', and should be numeric"},
     {"compile $DIR/small.yaml -D N", "gssmc compile: -D takes NAME=VALUE, not 'N'\n"},
     {"compile $DIR/small.yaml --set w", "gssmc compile: --set takes NAME=VALUE, not 'w'\n"},
     {"compile $DIR/small.yaml --bind w", "gssmc compile: --bind takes NAME=VALUE, not 'w'\n"},

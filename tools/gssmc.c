@@ -7,6 +7,7 @@
 
 #include "ir/base/errors.h"
 #include "ir/base/exits.h"
+#include "ir/base/trace.h"
 #include "runtime/exec/roots.h"
 #include "runtime/record/json.h"
 
@@ -48,7 +49,7 @@ static const PassId needed[] = {PASS_inline, PASS_grad,     PASS_map,
                                 PASS_fuse,   PASS_schedule, PASS_place};
 enum { N_NEEDED = sizeof needed / sizeof *needed };
 
-static bool is_needed(PassId id) {
+bool gssmc_pass_is_needed(PassId id) {
     for (int i = 0; i < N_NEEDED; i++)
         if (needed[i] == id)
             return true;
@@ -97,7 +98,7 @@ static int read_passes(Gssmc *g, const OptCommand *command) {
         int code = find_pass(command, g->disabled.items[i], &id);
         if (code != OPT_GO_ON)
             return code;
-        if (is_needed(id))
+        if (gssmc_pass_is_needed(id))
             return opt_refuse(command, "--disable-pass=%s: there is no code without this pass",
                               pass_info[id].name);
         o->disabled[id] = true;
@@ -115,7 +116,14 @@ static int read_passes(Gssmc *g, const OptCommand *command) {
     }
     if (g->pass_stats)
         o->notes = g->notes = arena_new(&g->arena, Buf);
-    o->verify_each = g->verify_each;
+    if (g->verify_each && *g->verify_each && strcmp(g->verify_each, "numeric") != 0)
+        return opt_refuse(command, "--verify-each is '%s', and should be numeric or nothing",
+                          g->verify_each);
+    o->verify_each = g->verify_each != NULL;
+    if (g->verify_each && *g->verify_each) {
+        o->watch = rt_numeric_watch;
+        o->watch_data = &g->numeric;
+    }
     o->dump_dir = g->dump;
     o->print_after = g->print_after;
     o->print = stdout;
@@ -126,6 +134,8 @@ static int read_passes(Gssmc *g, const OptCommand *command) {
 int gssmc_open_machine(Gssmc *g, const OptCommand *command) {
     char why[512];
 
+    if (g->trace)
+        trace_start();
     g->backend = backend_find(g->target ? g->target : "cpu");
     g->def.backend = g->backend;
     g->def.options.no_cache = g->no_cache;
@@ -167,7 +177,9 @@ static int open_world(Gssmc *g) {
                      .n_dims = g->n_dim_pairs};
 
     o.roots = roots;
+    double start = trace_now();
     g->world = lang_open(&g->arena, &g->diag, &o);
+    trace_span("stage", "open", start);
     return gssmc_report(g);
 }
 
@@ -239,12 +251,36 @@ void gssmc_print_passes(const Gssmc *g, const RtProgram *p) {
     }
 }
 
-void gssmc_close(Gssmc *g) {
+int gssmc_check_numeric(Gssmc *g, const OptCommand *command, const char *name) {
+    RtNumeric *n = &g->numeric;
+    bool failed = n->failed;
+
+    if (failed) {
+        fflush(stdout);
+        fprintf(stderr,
+                "gssmc %s: %s: %s.%s differs by %.1e after pass %d, %s, from what it was before\n",
+                command->name, name, ir_role_name(n->role), n->output, n->error, n->number,
+                pass_info[n->pass].name);
+    }
+    rt_numeric_end(n);
+    *n = (RtNumeric){0};
+    return failed ? EXIT_CHECK : EXIT_OK;
+}
+
+int gssmc_close(Gssmc *g, int code) {
+    char why[512];
+
     if (g->notes)
         buf_free(g->notes);
+    if (g->trace && g->backend && !trace_write(g->trace, why, sizeof why)) {
+        fprintf(stderr, "gssmc: %s\n", why);
+        code = code == EXIT_OK ? EXIT_CANNOT_CREATE : code;
+    }
+    rt_numeric_end(&g->numeric);
     rt_pool_free(g->pool);
     diag_free(&g->diag);
     arena_free(&g->arena);
+    return code;
 }
 
 void gssmc_print_json(const char *head, const char *text) {
@@ -268,6 +304,12 @@ static const OptCommand commands[] = {
      "the\n"
      "greatest gradient by an element of the array. Exit code 1 above the tolerance.",
      command_gradcheck},
+    {"verify", "FILE [FUNCTION...]",
+     "every back end and pass against the reference interpreter, on random inputs",
+     "What all are compared with is the interpreter at f64 without any optional pass. Sizes that "
+     "come\n"
+     "with each call are 0, 1, some from 3 to 5, and 9. Exit code 1 where something differs.",
+     command_verify},
     {"opt", "FILE.gir", "IR in, IR out (- is standard input)", NULL, command_opt},
     {"bench", "FILE [FUNCTION]", "time a step, beside the work it does", NULL, command_bench},
     {"ops", "", "the table of operations", NULL, command_ops},

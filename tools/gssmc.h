@@ -3,6 +3,7 @@
 #define TOOLS_GSSMC_H
 
 #include "runtime/exec/call.h"
+#include "runtime/exec/numeric.h"
 #include "tools/options.h"
 
 // Options that most commands have, as given; filled by opt_parse through GSSMC_OPTIONS.
@@ -10,9 +11,9 @@ typedef struct Gssmc {
     OptList dims, sets, binds; // NAME=VALUE each
     const char *target, *dtype, *gemm;
     OptList disabled;
-    const char *passes, *print_after, *dump;
+    const char *passes, *print_after, *dump, *trace;
     int64_t bisect_limit, threads;
-    bool verify_each;
+    const char *verify_each; // NULL, "" or "numeric"
     bool graph_only; // the command makes no code: any list of passes will do
     bool time_passes, pass_stats, list_passes, no_cache;
     Buf *notes; // of the passes, on the program that is made; owned by the arena but for its text
@@ -25,6 +26,7 @@ typedef struct Gssmc {
     PassId pipeline[128];
     RtProgramDef def;
     RtPool *pool;
+    RtNumeric numeric; // of --verify-each=numeric
     LangPair *dim_pairs, *set_pairs, *bind_pairs;
     int n_dim_pairs;
 } Gssmc;
@@ -49,6 +51,7 @@ typedef struct GssmcData {
     {"gemm", 0, OPT_CHOICE, &(g)->gemm, "own|blas", "matrix products (own)"}, \
     {"threads", 0, OPT_INT, &(g)->threads, "N", "worker threads (all cores)", .least = 1, .most = 256}, \
     {"no-cache", 0, OPT_FLAG, &(g)->no_cache, NULL, "neither read nor write compiled objects"}, \
+    {"trace", 0, OPT_TEXT, &(g)->trace, "FILE.json", "write a Chrome trace of stages, passes, kernels and steps"}, \
     {"time-passes", 0, OPT_FLAG, &(g)->time_passes, NULL, "print the time of each pass"}, \
     {"pass-stats", 0, OPT_FLAG, &(g)->pass_stats, NULL, \
      "print what each pass changed, and what it has to say"}, \
@@ -59,7 +62,7 @@ typedef struct GssmcData {
     {"passes", 0, OPT_TEXT, &(g)->passes, "LIST", "run these passes, parted by commas"}, \
     {"disable-pass", 0, OPT_LIST, &(g)->disabled, "PASS", "leave this pass out"}, \
     {"list-passes", 0, OPT_FLAG, &(g)->list_passes, NULL, "print the pipeline and stop"}, \
-    {"verify-each", 0, OPT_FLAG, &(g)->verify_each, NULL, "verify the IR after each pass"}, \
+    {"verify-each", 0, OPT_MAYBE, &(g)->verify_each, "numeric", "verify the IR after each pass; with numeric also evaluate it"}, \
     {"bisect-limit", 0, OPT_INT, &(g)->bisect_limit, "N", "run only the first N optional passes", .least = 1, .most = 1000000}, \
     {"print-after", 0, OPT_TEXT, &(g)->print_after, "PASS|all|change", "print the IR after passes"}, \
     {"dump", 0, OPT_TEXT, &(g)->dump, "DIR", "write the IR after each pass to numbered files"}
@@ -83,10 +86,18 @@ int gssmc_check_entry(Gssmc *g, const OptCommand *command, const char *file, con
 // Prints the diagnostics so far and gives the exit code for them: EXIT_OK when there is none.
 int gssmc_report(Gssmc *g);
 
+// Tells of a difference that --verify-each=numeric found in `name`, which was just compiled: EXIT_OK
+// where there is none, else EXIT_CHECK. Further functions can be compiled then.
+int gssmc_check_numeric(Gssmc *g, const OptCommand *command, const char *name);
+
+// Whether there is no code without this pass.
+bool gssmc_pass_is_needed(PassId id);
+
 // Prints --time-passes and --pass-stats of a program.
 void gssmc_print_passes(const Gssmc *g, const RtProgram *p);
 
-void gssmc_close(Gssmc *g);
+// Also writes the trace. Gives `code`, or that of a trace that cannot be written.
+int gssmc_close(Gssmc *g, int code);
 
 // Reads the data file at `path`. EXIT_OK, or an exit code after a message; a rename that meets no name
 // is wrong usage. Always end with gssmc_data_close().
@@ -110,6 +121,7 @@ int command_compile(const OptCommand *self, int argc, char **argv);
 int command_check(const OptCommand *self, int argc, char **argv);
 int command_run(const OptCommand *self, int argc, char **argv);
 int command_gradcheck(const OptCommand *self, int argc, char **argv);
+int command_verify(const OptCommand *self, int argc, char **argv);
 int command_opt(const OptCommand *self, int argc, char **argv);
 int command_bench(const OptCommand *self, int argc, char **argv);
 int command_ops(const OptCommand *self, int argc, char **argv);

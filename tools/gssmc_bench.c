@@ -70,7 +70,8 @@ static bool is_chosen(const LangEntry *e, const OptRest *rest) {
     return named && !e->instance[0] && !e->generic;
 }
 
-static int bench_entry(Gssmc *g, const LangEntry *e, double seconds, bool json, bool first) {
+static int bench_entry(const OptCommand *self, Gssmc *g, const LangEntry *e, double seconds,
+                       bool json, bool first) {
     LangRequest request = {.instance = "", .name = e->name};
     char why[512] = "";
     int code = EXIT_OK;
@@ -84,6 +85,7 @@ static int bench_entry(Gssmc *g, const LangEntry *e, double seconds, bool json, 
         measure(p, call, seconds, json, first);
         if (!json)
             gssmc_print_passes(g, p);
+        code = gssmc_check_numeric(g, self, e->name);
         rt_call_free(call);
     } else {
         if (why[0])
@@ -113,7 +115,7 @@ static int bench(const OptCommand *self, Gssmc *g, const OptRest *rest, double s
         printf("{\"steps\": [");
     for (int i = 0; i < n && code == EXIT_OK; i++)
         if (is_chosen(&entries[i], rest))
-            code = bench_entry(g, &entries[i], seconds, json, n_made++ == 0);
+            code = bench_entry(self, g, &entries[i], seconds, json, n_made++ == 0);
     if (json)
         printf("]}\n");
     return code;
@@ -137,6 +139,5 @@ int command_bench(const OptCommand *self, int argc, char **argv) {
         code = opt_refuse(self, "--seconds is %g, and should be from 0 to 86400", seconds);
     else if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)
         code = bench(self, &g, &rest, seconds, json);
-    gssmc_close(&g);
-    return code;
+    return gssmc_close(&g, code);
 }

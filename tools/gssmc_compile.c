@@ -18,6 +18,7 @@ typedef struct Form {
 static const Form forms[] = {
     {"ir", "gir", false},         {"schedule", "sched", false}, {"llvm", "ll", true},
     {"llvm-opt", "opt.ll", true}, {"asm", "s", true},           {"obj", "o", true},
+    {"dot", "dot", false},
 };
 enum { N_FORMS = sizeof forms / sizeof *forms };
 
@@ -32,7 +33,10 @@ static bool print_form(const Gssmc *g, const RtProgram *p, const Form *form, FIL
         return false;
     }
     IrFunction *fn = p->fn;
-    if (strcmp(form->name, "ir") == 0)
+    if (strcmp(form->name, "dot") == 0) {
+        ir_renumber(fn);
+        ir_print_dot(&text, fn);
+    } else if (strcmp(form->name, "ir") == 0)
         ir_print_module(&text, &(IrModule){.dims = fn->dims, .n = 1, .functions = &fn}, true);
     else
         ir_print_schedule(&text, p->schedule, true);
@@ -187,6 +191,8 @@ static int compile_all(const OptCommand *self, Gssmc *g, const OptRest *rest,
             code = why[0] ? EXIT_BUG : EXIT_BAD_INPUT;
             continue;
         }
+        int differs = gssmc_check_numeric(g, self, entries[i].name);
+        code = code == EXIT_OK ? differs : code;
         if (!quiet)
             print_program(g, p);
         struct stat st;
@@ -196,7 +202,7 @@ static int compile_all(const OptCommand *self, Gssmc *g, const OptRest *rest,
             fprintf(stderr, "gssmc %s: %s\n", self->name, why);
             code = EXIT_CANNOT_CREATE;
         }
-        for (int k = 0; k < n_chosen && code == EXIT_OK; k++)
+        for (int k = 0; k < n_chosen && (code == EXIT_OK || code == EXIT_CHECK); k++)
             code = emit(g, self, p, chosen[k], output, is_dir);
         rt_program_free(p);
         n_made++;
@@ -213,7 +219,7 @@ int command_compile(const OptCommand *self, int argc, char **argv) {
     const Opt table[] = {
         GSSMC_OPTIONS(&g),
         {"emit", 0, OPT_TEXT, &emit_list, "LIST",
-         "ir,schedule,llvm,llvm-opt,asm,obj: what to write"},
+         "ir,schedule,llvm,llvm-opt,asm,obj,dot: what to write"},
         {"output", 'o', OPT_TEXT, &output, "FILE|DIR", "where to write it (standard output)"},
     };
     OptRest rest = {.least = 1, .most = 1000};
@@ -232,8 +238,7 @@ int command_compile(const OptCommand *self, int argc, char **argv) {
     if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)
         code = compile_all(self, &g, &rest, chosen, n_chosen, output);
 end:
-    gssmc_close(&g);
-    return code;
+    return gssmc_close(&g, code);
 }
 
 int command_check(const OptCommand *self, int argc, char **argv) {
@@ -261,7 +266,7 @@ int command_check(const OptCommand *self, int argc, char **argv) {
             printf("%s: no errors\n", rest.items[i]);
         else
             worst = code;
-        gssmc_close(&one);
+        gssmc_close(&one, code);
     }
     return worst;
 }

@@ -237,6 +237,7 @@ static int check_function(Gradcheck *c, const char *name) {
         c->def.state = s;
         RtGradcheck r = rt_gradcheck(&a, m->functions[m->n - 1], &d, &c->def, why, sizeof why);
         report(c, name, &r, &d, why);
+        fail(c, gssmc_check_numeric(g, c->self, name));
         code = check_draws(c, &r);
     } else if (code == EXIT_OK) {
         RtGradcheck broken = {.status = RT_GRAD_BROKEN};
@@ -347,6 +348,5 @@ int command_gradcheck(const OptCommand *self, int argc, char **argv) {
         code = check_all(&c, &rest);
     }
     gssmc_data_close(&c.data);
-    gssmc_close(&g);
-    return code;
+    return gssmc_close(&g, code);
 }

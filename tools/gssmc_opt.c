@@ -31,6 +31,7 @@ int command_opt(const OptCommand *self, int argc, char **argv) {
     Buf text = {0}, out = {0};
     char why[512];
 
+    int differs = EXIT_OK;
     int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
     if (code != OPT_GO_ON)
         return code;
@@ -47,6 +48,8 @@ int command_opt(const OptCommand *self, int argc, char **argv) {
         IrFunction *f = m->functions[i];
         if (!pass_run_pipeline(f, &g.def.passes, &g.diag, &g.arena, NULL))
             break;
+        int one = gssmc_check_numeric(&g, self, f->name);
+        differs = differs == EXIT_OK ? one : differs;
         IrSchedule *s =
             lower ? pass_lower(f, &g.backend->target, &g.def.passes, &g.diag, &g.arena, NULL)
                   : NULL;
@@ -58,11 +61,11 @@ int command_opt(const OptCommand *self, int argc, char **argv) {
         ir_print_module(&out, m, locs);
     if (code == EXIT_OK)
         fwrite(buf_text(&out), 1, out.len, stdout);
+    code = code == EXIT_OK ? differs : code;
 end:
     buf_free(&text);
     buf_free(&out);
-    gssmc_close(&g);
-    return code;
+    return gssmc_close(&g, code);
 }
 
 static const char *kind_name(IrKind kind) {

@@ -368,6 +368,8 @@ static int run(Run *r, bool check, double tolerance, uint64_t seed, const char *
             code = written != EXIT_OK ? written : code;
         }
         gssmc_print_passes(g, p);
+        int differs = gssmc_check_numeric(g, r->self, r->function);
+        code = code == EXIT_OK ? differs : code;
     }
     rt_call_free(call);
     rt_state_free(s);
@@ -416,6 +418,5 @@ int command_run(const OptCommand *self, int argc, char **argv) {
         code = run(&r, check != NULL, tolerance, (uint64_t)seed, output);
     }
     gssmc_data_close(&r.data);
-    gssmc_close(&g);
-    return code;
+    return gssmc_close(&g, code);
 }

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/base/trace.h"
+
 struct RtCall {
     const RtProgram *program;
     RtState *state;
@@ -253,8 +255,10 @@ void rt_call_run(RtCall *r, uint64_t seed, uint64_t call) {
                             .barrier = r->barrier};
     atomic_store(&r->barrier[0], 0);
     atomic_store(&r->barrier[1], 0);
+    double start = trace_now();
     if (n > 1)
         rt_pool_run(r->pool, n, enter, r);
     else
         enter(r, 0, 1);
+    trace_span("step", r->program->name, start);
 }

@@ -140,6 +140,8 @@ static double value_at(const RtPoint *p, int input, const RtTensor *t, RtPointKi
         return rt_tensor_element(t, i);
     if (slot->role == IR_ROLE_SETTING)
         return slot->value;
+    if (slot->role == IR_ROLE_STATE) // moments and counts are not negative
+        kind = RT_POINT_POSITIVE;
     return random_value(p->fn->body->params[input]->types[0].dtype, kind, key, i);
 }
 
@@ -156,14 +158,13 @@ bool rt_point_new(RtPoint *p, Arena *a, const IrFunction *f, const int64_t *dims
     for (int i = 0; i < p->n; i++) {
         const IrSlot *slot = &f->inputs[i];
         const IrType *type = &f->body->params[i]->types[0];
-        bool kept = slot->role == IR_ROLE_PARAM || slot->role == IR_ROLE_STATE;
         const RtTensor *t = find(data, slot);
         uint64_t key = ir_random_key(seed, map_hash_str(slot->name));
 
         p->counts[i] = 1;
         for (int k = 0; k < type->rank; k++)
             p->counts[i] *= ir_dim_eval(type->dims[k], dims);
-        if (!t && kept && state)
+        if (!t && slot->role == IR_ROLE_PARAM && state)
             t = rt_state_find(state, slot->name);
         if (t && rt_tensor_elements(t) != p->counts[i])
             diag_bug("the state's '%s' is not what the function takes", slot->name);

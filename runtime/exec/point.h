@@ -40,10 +40,10 @@ void rt_point_cap(IrFunction *f, const RtPointData *data, int64_t most);
 int64_t *rt_point_dims(Arena *a, const IrFunction *f, const RtPointData *data, uint64_t seed,
                        char *why, size_t why_size);
 
-// A point of `f` at sizes `dims`. Parameters and states: `data`, else `state` (which may be NULL
-// where there are none); settings: `data`, else their defaults; inputs and draws: `data`, else
-// random; whole numbers are then 0 to 3. All real values are rounded to f32 with `narrow`. False
-// with a sentence in `why` where an array does not fit.
+// A point of `f` at sizes `dims`. All values are from `data` where it has them. Else: parameters
+// from `state`, or random where that is NULL; states random and positive, as moments are; settings
+// their defaults; inputs and draws random; whole numbers 0 to 3. All real values are rounded to f32
+// with `narrow`. False with a sentence in `why` where an array does not fit.
 bool rt_point_new(RtPoint *p, Arena *a, const IrFunction *f, const int64_t *dims,
                   const RtPointData *data, const RtState *state, RtPointKind kind, uint64_t seed,
                   bool narrow, char *why, size_t why_size);

@@ -3,17 +3,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
+#include "ir/base/trace.h"
 #include "passes/bind_draws.h"
 #include "runtime/exec/call.h"
-
-static double now(void) {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 // Counts kernel calls, work and pieces of a tree; `times` is how often it is run.
 static void measure(RtProgram *p, const IrTree *t, const int64_t *likely, double times) {
@@ -79,15 +72,18 @@ RtProgram *rt_program_from(Arena *a, IrFunction *fn, Diag *d, const RtProgramDef
     }
     measure(p, p->schedule->root, likely, 1);
 
+    double start = trace_now();
     p->step = def->backend->compile(p->schedule, &def->options, &p->code, why, why_size);
+    trace_span("stage", "code", start);
     return p->step ? p : NULL;
 }
 
 RtProgram *rt_program_new(Arena *a, LangWorld *w, Diag *d, const LangRequest *request,
                           const RtProgramDef *def, char *why, size_t why_size) {
-    double start = now();
+    double start = trace_now();
     IrModule *m = lang_elaborate(w, d, request);
-    double read_seconds = now() - start;
+    double read_seconds = trace_now() - start;
+    trace_span("stage", "read", start);
 
     why[0] = '\0';
     if (!m)
