@@ -6,6 +6,7 @@
 
 #include <check.h>
 
+#include "envs/env.h"
 #include "envs/env_random.h"
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
@@ -177,6 +178,41 @@ START_TEST(an_action_that_is_not_held_is_new_at_every_step) {
         }
     }
     close_actor(&a);
+}
+END_TEST
+
+static const struct {
+    const char *task, *family;
+} tasks[] = {{"tasks/cartpole", "cartpole"}, {"tasks/cartpole_raw", "cartpole"}};
+
+START_TEST(bounds_of_a_task_are_those_of_its_family) {
+    const LangPair binds[] = {{"", tasks[_i].task}};
+    const EnvFamily *family = env_find(tasks[_i].family);
+    LangOptions o = {.real = IR_F64, .binds = binds, .n_binds = 1};
+    LangRequest request = {.instance = "", .name = "bounds"};
+    RtProgramDef def = {.backend = &ref_backend};
+    Actor a = {0};
+
+    o.n_roots = rt_model_roots(&o.roots);
+    a.world = lang_open(&a.arena, &a.diag, &o);
+    ck_assert_ptr_nonnull(a.world);
+    RtProgram *p = rt_program_new(&a.arena, a.world, &a.diag, &request, &def, a.why, sizeof a.why);
+    if (!p)
+        give_up(&a, tasks[_i].task);
+    RtCall *call = rt_call_new(p, NULL, NULL);
+    rt_call_run(call, 0, 0);
+    int low = rt_call_find_output(call, "low"), high = rt_call_find_output(call, "high");
+    ck_assert_int_eq(rt_call_output_count(call, low), family->action_dim);
+    for (int i = 0; i < family->action_dim; i++) {
+        ck_assert_double_eq(((const double *)rt_call_output_data(call, low))[i],
+                            family->action_low);
+        ck_assert_double_eq(((const double *)rt_call_output_data(call, high))[i],
+                            family->action_high);
+    }
+    rt_call_free(call);
+    rt_program_free(p);
+    diag_free(&a.diag);
+    arena_free(&a.arena);
 }
 END_TEST
 
@@ -514,6 +550,8 @@ static Suite *actors_suite(void) {
     TCase *random = tcase_create("random");
     tcase_add_loop_test(random, random_actions_are_held_for_random_times, 0, 2);
     tcase_add_loop_test(random, an_action_that_is_not_held_is_new_at_every_step, 0, 2);
+    tcase_add_loop_test(random, bounds_of_a_task_are_those_of_its_family, 0,
+                        sizeof tasks / sizeof *tasks);
     suite_add_tcase(s, random);
 
     TCase *shooting = tcase_create("shooting");
