@@ -41,6 +41,7 @@ double ir_op_cost(IrOp op) {
     case IR_OP_gather:
         return 2;
     case IR_OP_scatter_add:
+    case IR_OP_concat: // each piece is written to memory
         return 4;
     case IR_OP_stop_gradient:
     case IR_OP_sample:

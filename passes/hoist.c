@@ -83,8 +83,6 @@ static int own_cost(const IrNode *n) {
     IrKind kind = ir_op_info[n->op].kind;
     if (n->op == IR_OP_scatter_add)
         return DEAR;
-    if (n->op == IR_OP_concat)
-        return DEAR / 2;
     if (kind == IR_KIND_MAP || kind == IR_KIND_MOVE || kind == IR_KIND_LEAF) {
         double cost = ir_op_cost(n->op);
         return cost < DEAR ? (int)cost : DEAR;
