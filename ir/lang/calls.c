@@ -1,13 +1,11 @@
 // ir/lang/calls.c -- applying functions to values.
 //
-// A function of a module becomes an IR function for each combination of argument types, made once;
-// the call is a node. Functions of libraries and layers are elaborated where they are called. Both
-// bind their names the same way.
+// A function of a module becomes an IR function (special.c), and the call a node. Functions of
+// libraries and layers are elaborated where they are called. Both bind their names the same way.
 #include <string.h>
 
 #include "ir/base/errors.h"
 #include "ir/lang/elab.h"
-#include "ir/lang/structures.h"
 
 // ---- sorting arguments --------------------------------------------------------------------------
 
@@ -221,159 +219,6 @@ static bool enter_call(Cx *cx, const Callable *c, const FuncDecl *f, Loc loc) {
     return true;
 }
 
-// ---- functions of modules -----------------------------------------------------------------------
-
-static const char *special_key(Cx *cx, const Callable *c, const FuncDecl *f, const Bound *b,
-                               const Signature *s) {
-    Buf key = {0};
-    buf_printf(&key, "%p:%p", (void *)c->instance, (const void *)f);
-    for (int i = 0; i < f->n_inputs; i++) {
-        buf_puts(&key, "|");
-        value_key(&key, b->inputs[i]);
-    }
-    for (int i = 0; i < f->arguments.n; i++) {
-        buf_puts(&key, "#");
-        value_key(&key, b->arguments[i]);
-    }
-    for (int i = 0; i < s->dims.n; i++) {
-        buf_printf(&key, ";%s=", s->dims.entries[i].key);
-        ir_dim_print(&key, s->dims.entries[i].value);
-    }
-    const char *text = arena_strdup(cx->e->a, buf_text(&key));
-    buf_free(&key);
-    return text;
-}
-
-// The input as parameters of the function `fn`.
-static Value *own_input(Cx *in, const Value *v, const Input *input, const char *function) {
-    Arena *a = in->e->a;
-    int n = value_count_leaves(v);
-    Value **leaves = arena_array(a, Value *, n);
-    const char **paths = arena_array(a, const char *, n);
-    value_leaves(v, leaves);
-    value_paths(a, v, input->name, paths);
-    for (int i = 0; i < n; i++) {
-        IrSlot slot = {.name = paths[i], .role = IR_ROLE_INPUT, .target = -1};
-        IrNode *node = ir_add_input(in->fn->ir, leaves[i]->type, slot, input->loc);
-        leaves[i] = frame_value(in, node, NULL, input->type->loc);
-        if (leaves[i]->kind == VALUE_TENSOR) {
-            leaves[i]->name = paths[i];
-            leaves[i]->from = arena_printf(a, "from inputs of '%s'", function);
-        }
-    }
-    return value_rebuild(a, v, leaves);
-}
-
-static void add_outputs(Cx *in, const Value *result) {
-    Arena *a = in->e->a;
-    int n = value_count_leaves(result);
-    Value **leaves = arena_array(a, Value *, n);
-    const char **paths = arena_array(a, const char *, n);
-    value_leaves(result, leaves);
-    value_paths(a, result, result->kind == VALUE_RECORD ? "" : "out", paths);
-    for (int i = 0; i < n; i++) {
-        IrSlot slot = {.name = paths[i], .role = IR_ROLE_OUT, .target = -1};
-        ir_add_output(in->fn->ir, frame_use(in, leaves[i]), slot);
-    }
-}
-
-static void make_special(Cx *cx, const Callable *c, FuncDecl *f, const Bound *b, Signature *s,
-                         Special *made, const CallSite *site) {
-    Elab *e = cx->e;
-    Fn *fn = fn_new(e, path_join(e->a, c->instance->name, f->name), f->loc);
-    Cx in = *s->cx;
-    in.fn = fn;
-    in.frame = fn->base;
-    in.path = "";
-    in.site = site;
-    Scope *scope = scope_new(&in, s->scope, f->name);
-    for (int i = 0; i < f->n_inputs; i++)
-        scope_put(&in, scope, f->inputs[i].name, f->inputs[i].loc,
-                  own_input(&in, b->inputs[i], &f->inputs[i], f->name));
-    made->result = elab_body(&in, f, scope, NULL, true);
-    if (value_has_poison(made->result))
-        return;
-    add_outputs(&in, made->result);
-    fn_finish(fn);
-    made->ir = fn->ir;
-    made->slots = fn->used;
-    made->n_slots = fn->n_used;
-    made->sites = fn->sites;
-    made->n_sites = fn->n_sites;
-    made->n_nodes = fn->ir->n_nodes + fn->n_called;
-    e->n_nodes += fn->ir->n_nodes;
-    arena_push(e->a, e->module->functions, e->module->n, e->module->cap, fn->ir);
-}
-
-// The leaf of `record`, of a module's kind, that is the parameter `slot`.
-static Value *leaf_of_slot(Value *record, const Value *slots, const Slot *slot) {
-    if (slots->kind == VALUE_TENSOR)
-        return slots->slot == slot ? record : NULL;
-    for (int i = 0; slots->kind == VALUE_RECORD && i < slots->n; i++) {
-        Value *leaf = leaf_of_slot(record->items[i], slots->items[i], slot);
-        if (leaf)
-            return leaf;
-    }
-    return NULL;
-}
-
-// What the callee gets for `slot`; NULL, reported.
-static IrNode *slot_operand(Cx *cx, const Callable *c, Slot *slot, Loc loc) {
-    if (c->record && slot->instance == c->instance && slot->role == IR_ROLE_PARAM)
-        return frame_use(cx, leaf_of_slot(c->record, params_of(c->instance), slot));
-    return scope_reaches(cx, slot, loc) ? frame_slot(cx, slot) : NULL;
-}
-
-static Value *call_node(Cx *cx, const Callable *c, const Special *made, const FuncDecl *f,
-                        const Bound *b, Loc loc) {
-    Arena *a = cx->e->a;
-    if (!value_count_leaves(made->result))
-        return made->result;
-    cx->fn->n_called += made->n_nodes;
-    if (cx->fn->n_called > ELAB_MAX_NODES) {
-        elab_error(cx, loc, E_limit, "with its calls written out the graph has more than %d nodes",
-                   ELAB_MAX_NODES);
-        cx->e->stopped = true;
-        return elab_poison(cx);
-    }
-    IrNode **in = arena_array(a, IrNode *, made->ir->body->n_params);
-    int n = 0;
-    for (int i = 0; i < f->n_inputs; i++) {
-        int count = value_count_leaves(b->inputs[i]);
-        Value **leaves = arena_array(a, Value *, count);
-        value_leaves(b->inputs[i], leaves);
-        for (int k = 0; k < count; k++)
-            in[n++] = frame_use(cx, leaves[k]);
-    }
-    for (int i = 0; i < made->n_slots; i++) {
-        in[n] = slot_operand(cx, c, made->slots[i], loc);
-        if (!in[n++])
-            return value_poison();
-    }
-
-    Cx at = *cx;
-    at.path = fn_take_call(cx->fn, cx->path, made->n_sites, made->sites);
-    IrBuilder builder = frame_builder(&at, loc);
-    IrNode *node = ir_call(&builder, made->ir, n, in);
-    int first = 0;
-    return elab_results(&at, node, made->result, &first, loc);
-}
-
-static Value *call_special(Cx *cx, const Callable *c, FuncDecl *f, const Bound *b, Signature *s,
-                           const CallSite *site) {
-    Elab *e = cx->e;
-    const char *key = special_key(cx, c, f, b, s);
-    Special *made = map_get(&e->specials, key);
-    if (!made) {
-        made = arena_new(e->a, Special);
-        made->key = key;
-        made->result = value_poison();
-        map_put(&e->specials, e->a, key, made);
-        make_special(cx, c, f, b, s, made, site);
-    }
-    return made->ir ? call_node(cx, c, made, f, b, site->loc) : value_poison();
-}
-
 // ---- application --------------------------------------------------------------------------------
 
 // Functions of lib/std given a record work leaf by leaf.
@@ -445,7 +290,7 @@ static Value *apply_bound(Cx *cx, Cx *at, const Callable *c, FuncDecl *f, Bound 
         put_inputs(&in, f, scope, b->inputs);
         v = elab_body(&in, f, scope, NULL, true);
     } else {
-        v = call_special(cx, c, f, b, &s, site);
+        v = elab_special(cx, c, b->inputs, b->arguments, &s, site);
     }
     cx->e->calls--;
     return v;
@@ -472,30 +317,6 @@ static Cx module_cx(Cx *cx, LangInstance *in) {
     return at;
 }
 
-// What stands for the parameters of a module, with its fields in their order; NULL, reported, where
-// its tensors have other shapes than the parameters.
-static Value *as_parameters(Cx *cx, const Callable *c, Loc loc) {
-    Value *slots = params_of(c->instance), *record = value_reorder(cx->e->a, slots, c->record);
-    int n = value_count_leaves(slots);
-    Value **want = arena_array(cx->e->a, Value *, n), **have = arena_array(cx->e->a, Value *, n);
-    value_leaves(slots, want);
-    value_leaves(record, have);
-    for (int i = 0; i < n; i++) {
-        const Value *slot = value_slot(cx->e->a, cx->e->module->dims, want[i]->slot);
-        if (ir_type_equal(&slot->type, &have[i]->type))
-            continue;
-        elab_error(cx, loc, E_record_mismatch,
-                   "the record stands for the parameters of '%s', where '%s' is %s, and here it "
-                   "is %s",
-                   c->instance->file->name, want[i]->slot->local, elab_describe(cx, slot),
-                   elab_describe(cx, have[i]));
-        elab_note_value(cx, c->record);
-        elab_poison(cx);
-        return NULL;
-    }
-    return record;
-}
-
 static Value *apply_user(Cx *cx, Callable *c, Args *args) {
     FuncDecl *f = c->function;
     Callable own = *c;
@@ -516,7 +337,7 @@ static Value *apply_user(Cx *cx, Callable *c, Args *args) {
     if (!elab_bind_arguments(cx, &at, &f->arguments, b.arguments, b.argument_locs, f->name,
                              args->loc))
         return value_poison();
-    own.record = c->record ? as_parameters(cx, c, args->loc) : NULL;
+    own.record = c->record ? elab_parameters(cx, c, args->loc) : NULL;
     if (c->record && !own.record)
         return value_poison();
     return apply_bound(cx, &at, &own, f, &b, args->loc);

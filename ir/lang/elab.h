@@ -312,6 +312,13 @@ IrDim *signature_dim(Signature *s, const char *name, Loc loc);
 bool signature_is_generic(const FuncDecl *f);
 bool type_has(const TypeExpr *t, TypeKind kind);
 
+// A call of the module's function c->function with inputs that fit its signature `s`.
+Value *elab_special(Cx *cx, const Callable *c, Value **inputs, Value **arguments, Signature *s,
+                    const CallSite *site);
+// c->record, which stands for the parameters of a module, with its fields in their order; NULL,
+// reported, where its tensors have other shapes than the parameters.
+Value *elab_parameters(Cx *cx, const Callable *c, Loc loc);
+
 // The type of what a function gives: a value whose dims are of `dims`, by names of its signature.
 // With `is_value` that of parameters or states.
 typedef struct Pattern {
