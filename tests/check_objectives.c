@@ -32,7 +32,7 @@ static void give_up(World *w, const char *what) {
     ck_abort_msg("%s: %s", what, w->why);
 }
 
-static LangPair given[4], given_sets[4]; // -D and --set of the next world, before a zeroed pair
+static LangPair given[4], given_sets[8]; // -D and --set of the next world, before a zeroed pair
 
 static void open_world(World *w, const char *policy, const char *task, IrDtype real) {
     const LangPair binds[] = {{"", "objectives/ppo"},
@@ -469,18 +469,19 @@ END_TEST
 // ---- real episodes ------------------------------------------------------------------------------
 
 // Two episodes of two steps: one terminates, one is cut off. The critic expects 2 everywhere.
+// Rewards are limited to +-1, or not.
 START_TEST(advantages_end_where_episodes_end) {
     static const double reward[] = {0.5, -0.25, 3, 0.125};
     static const double terminated[] = {0, 1, 0, 0}, ended[] = {0, 1, 0, 1};
-    bool bootstrap = _i & 2;
+    bool bootstrap = _i & 2, limited = !(_i & 4);
     double last = 0.125 + (bootstrap ? 0.99 * 2 : 0) - 2, end = -0.25 - 2;
     const double want[] = {0.5 + 0.99 * 2 - 2 + 0.99 * 0.95 * end, end,
-                           1 + 0.99 * 2 - 2 + 0.99 * 0.95 * last, last};
+                           (limited ? 1 : 3) + 0.99 * 2 - 2 + 0.99 * 0.95 * last, last};
     int64_t n;
     World w;
 
-    if (bootstrap)
-        given_sets[0] = (LangPair){.name = "bootstrap", .value = "true"};
+    given_sets[0] = (LangPair){.name = "bootstrap", .value = bootstrap ? "true" : "false"};
+    given_sets[1] = (LangPair){.name = "reward_clip", .value = limited ? "1" : "0"};
     open_gaussian(&w, IR_F64);
     go_right(&w, 2);
     RtProgram *p = build(&w, targets[_i & 1], "advantages", NULL);
@@ -497,6 +498,53 @@ START_TEST(advantages_end_where_episodes_end) {
     }
     rt_call_free(call);
     rt_program_free(p);
+    close_world(&w);
+}
+END_TEST
+
+// The surrogate and the divergence of three rows, by hand; actions are off[i] deviations from the
+// mean.
+START_TEST(normalised_advantages_have_mean_0_and_deviation_1) {
+    static const double advantage[] = {1, 3, 8}, off[] = {-1.5, -0.25, 0.5};
+    double mean = 4, deviation = sqrt((9 + 1 + 16) / 3.0), want = 0;
+    int64_t n;
+    World w;
+
+    given_sets[0] = (LangPair){.name = "normalise", .value = "true"};
+    open_gaussian(&w, IR_F64);
+    go_right(&w, 2);
+    RtProgram *p = build(&w, targets[_i], "loss", NULL);
+    RtProgram *evaluate = build(&w, targets[_i], "kl", NULL);
+    RtCall *call = rt_call_new(p, w.state, NULL), *kl = rt_call_new(evaluate, w.state, NULL);
+    double sigma = exp(-10), density = -log(sigma) - 0.5 * log(2 * acos(-1)), divergence = 0;
+    for (int i = 0; i < 3; i++) {
+        double a = 1 + off[i] * sigma, r = -0.5 * off[i] * off[i] - 0.1 * i;
+        double gain = (advantage[i] - mean) / deviation;
+        want -= fmin(exp(r) * gain, fmin(fmax(exp(r), 0.8), 1.2) * gain) / 3;
+        divergence += (exp(r) - 1 - r) / 3;
+        for (int k = 0; k < 2; k++) {
+            RtCall *to = k ? kl : call;
+            set_dim(to, "R", 3);
+            rt_call_put_at(to, input_at(to, "a"), i, a);
+            rt_call_put_at(to, input_at(to, "logp"), i, density + 0.1 * i);
+        }
+        rt_call_put_at(call, input_at(call, "advantage"), i, advantage[i]);
+    }
+    rt_call_run(call, 0, 0);
+    rt_call_run(kl, 0, 0);
+    ck_assert_double_eq_tol(scalar_of(&w, call, "policy"), want, 1e-8);
+    ck_assert_double_eq_tol(scalar_of(&w, call, "kl"), divergence, 1e-8);
+    ck_assert_double_eq_tol(*output_of(&w, kl, "out", &n), divergence, 1e-8);
+
+    // equal advantages tell nothing
+    for (int i = 0; i < 3; i++)
+        rt_call_put_at(call, input_at(call, "advantage"), i, 5);
+    rt_call_run(call, 0, 0);
+    ck_assert_double_eq(scalar_of(&w, call, "policy"), 0);
+    rt_call_free(call);
+    rt_call_free(kl);
+    rt_program_free(p);
+    rt_program_free(evaluate);
     close_world(&w);
 }
 END_TEST
@@ -576,7 +624,8 @@ static Suite *objectives_suite(void) {
     tcase_add_loop_test(buffers, imagined_buffer_holds_the_steps_that_count, 0, 8);
     tcase_add_test(buffers, edges_of_imagined_dims_are_finite);
     tcase_add_test(buffers, threads_do_not_change_a_buffer);
-    tcase_add_loop_test(buffers, advantages_end_where_episodes_end, 0, 4);
+    tcase_add_loop_test(buffers, advantages_end_where_episodes_end, 0, 8);
+    tcase_add_loop_test(buffers, normalised_advantages_have_mean_0_and_deviation_1, 0, 2);
     suite_add_tcase(s, buffers);
     tcase_set_timeout(learning, 300);
     tcase_add_test(learning, gaussian_policy_learns_a_bandit);
