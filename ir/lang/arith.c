@@ -393,6 +393,14 @@ static Value *binary_leaf(Cx *cx, Value **in, int n, void *data) {
     }
 
     // words, truth values and nothing are compared as they are
+    bool one_word = (x->kind == VALUE_STRING) != (y->kind == VALUE_STRING);
+    const Value *other = x->kind == VALUE_STRING ? y : x;
+    if ((is_equal || is_unequal) && one_word &&
+        (value_is_number(other) || other->kind == VALUE_BOOL)) {
+        elab_error(cx, c->loc, E_wrong_kind, "%s and %s are never equal", elab_describe(cx, x),
+                   elab_describe(cx, y));
+        return elab_poison(cx);
+    }
     if ((is_equal || is_unequal) && value_is_static(x) && value_is_static(y) &&
         !(value_is_number(x) && value_is_number(y)))
         return value_bool(cx->e->a, value_same_type(x, y) == is_equal);

@@ -487,6 +487,7 @@ LangFile *decl_read(Arena *a, Diag *d, const char *path, const char *identity, Y
     Loc at;
     if (yaml_find_loc(root, "experiment", &at) && !yaml_find(root, "module")) {
         diag_error(d, at, E_wrong_kind, "this is an experiment, and a module was expected");
+        diag_note(d, at, "'gssm-run train --dry-run' checks an experiment");
         return NULL;
     }
     f->is_interface = yaml_find(root, "interface") != NULL;

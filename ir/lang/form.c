@@ -56,6 +56,29 @@ static Form *read_if(Reader *r, const Yaml *y) {
     return f;
 }
 
+// Reports a name of `fields` that `seen` has, and adds them; `kind` is what they are.
+static void claim_names(Reader *r, Map *seen, const Fields *fields, const char *kind) {
+    for (int i = 0; i < fields->n; i++) {
+        const Field *field = &fields->items[i];
+        const char *before = map_get(seen, field->name);
+        if (before)
+            diag_error(r->d, field->loc, E_duplicate_name,
+                       "'%s' is already the name of %s of the loop", field->name, before);
+        else
+            map_put(seen, r->a, field->name, (void *)(uintptr_t)kind);
+    }
+}
+
+// Within a body one name stands for one thing.
+static void check_body_names(Reader *r, const Form *f) {
+    Map seen = {0};
+    map_put(&seen, r->a, f->kind == FORM_REPEAT ? f->index ? f->index : "" : "step",
+            (void *)(uintptr_t) "the index");
+    claim_names(r, &seen, &f->carry, "a carry");
+    claim_names(r, &seen, &f->over, "a slice");
+    claim_names(r, &seen, &f->nodes, "a node");
+}
+
 static Form *read_scan(Reader *r, const Yaml *y) {
     static const char *const keys[] = {"scan", "nodes", "next", "until", "collect"};
     static const char *const head_keys[] = {"carry", "over", "steps", "reverse"};
@@ -77,6 +100,7 @@ static Form *read_scan(Reader *r, const Yaml *y) {
     const Yaml *until = yaml_find(y, "until");
     f->until = until ? form_read(r->a, r->d, until) : NULL;
     f->collect = form_read_fields(r, yaml_find(y, "collect"), "'collect'", "a collected value");
+    check_body_names(r, f);
     if (!f->steps && !f->over.n) {
         const Yaml *over = yaml_find(head, "over");
         if (!over || over->kind == YAML_MAP)
@@ -98,6 +122,7 @@ static Form *read_map(Reader *r, const Yaml *y) {
     f->over = form_read_fields(r, yaml_find(head, "over"), "'over'", "a row");
     f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     f->output = required(r, y, "output", "'map'");
+    check_body_names(r, f);
     if (!f->over.n) {
         diag_error(r->d, head->loc, E_steps, "the map has no length: give 'over'");
         return form_bad(r, head->loc);
@@ -124,6 +149,7 @@ static Form *read_repeat(Reader *r, const Yaml *y) {
     f->nodes = form_read_fields(r, yaml_find(y, "nodes"), "'nodes'", "a node");
     f->next = form_read_fields(r, yaml_find(y, "next"), "'next'", "a carry");
     f->layer = layer ? form_read(r->a, r->d, layer) : NULL;
+    check_body_names(r, f);
     return f;
 }
 
