@@ -6,9 +6,9 @@
 #include <string.h>
 
 #include "ir/base/map.h"
-#include "ir/build.h"
 #include "ir/node_map.h"
 #include "ir/random.h"
+#include "tests/support_exact.h"
 
 static EvalTensor **eval_block(const Eval *e, const IrBlock *b, EvalTensor *const *in);
 
@@ -74,8 +74,17 @@ static double convert(IrDtype from, IrDtype to, double x) {
     if (to == IR_BOOL)
         return x != 0;
     if (to == IR_I32 && ir_dtype_is_real(from))
-        return trunc(x);
+        return isnan(x) ? 0 : fmax(INT32_MIN, fmin(INT32_MAX, trunc(x)));
     return x;
+}
+
+// Two numbers under a reduction.
+static double combine(IrOp op, IrDtype dtype, double x, double y) {
+    if (op == IR_OP_sum)
+        return dtype == IR_I32 ? exact_wrap((int64_t)x + (int64_t)y) : x + y;
+    if (x != x || y != y)
+        return NAN;
+    return op == IR_OP_reduce_max ? fmax(x, y) : fmin(x, y);
 }
 
 // ---- leaves -------------------------------------------------------------------------------------
@@ -157,8 +166,10 @@ static void eval_rows(const IrNode *n, EvalTensor *const *in, EvalTensor *y) {
         int64_t size = row_size(y);
         for (int64_t i = 0; i < in[0]->n && y->n > 0; i++) {
             int64_t to = clamp((int64_t)in[0]->x[i], y->shape[0] - 1);
-            for (int64_t k = 0; k < size; k++)
-                y->x[to * size + k] += in[1]->x[i * size + k];
+            for (int64_t k = 0; k < size; k++) {
+                double *sum = &y->x[to * size + k];
+                *sum = combine(IR_OP_sum, y->dtype, *sum, in[1]->x[i * size + k]);
+            }
         }
         return;
     }
@@ -229,14 +240,6 @@ static void eval_move(const Eval *e, const IrNode *n, EvalTensor *const *in, Eva
 
 // ---- reductions and products --------------------------------------------------------------------
 
-static double combine(IrOp op, double x, double y) {
-    if (op == IR_OP_sum)
-        return x + y;
-    if (x != x || y != y)
-        return NAN;
-    return op == IR_OP_reduce_max ? fmax(x, y) : fmin(x, y);
-}
-
 static void eval_reduce(const IrNode *n, const EvalTensor *x, EvalTensor *y) {
     double nothing = n->op == IR_OP_sum ? 0 : n->op == IR_OP_reduce_max ? -INFINITY : INFINITY;
     if (y->dtype == IR_I32 && n->op != IR_OP_sum)
@@ -255,7 +258,7 @@ static void eval_reduce(const IrNode *n, const EvalTensor *x, EvalTensor *y) {
                 to[rank++] = at[k];
         }
         double *sum = &y->x[ravel(y, to)];
-        *sum = combine(n->op, *sum, x->x[i]);
+        *sum = combine(n->op, y->dtype, *sum, x->x[i]);
     }
 }
 
@@ -439,7 +442,7 @@ static void eval_map_op(const IrNode *n, EvalTensor *const *in, EvalTensor *y) {
         double x[3] = {0};
         for (int k = 0; k < n->n_in; k++)
             x[k] = in[k]->x[i];
-        y->x[i] = ir_eval_map(n->op, dtype, x);
+        y->x[i] = exact_map(n->op, dtype, x);
     }
 }
 
@@ -531,6 +534,48 @@ EvalTensor **eval_random_inputs(const Eval *e, const IrFunction *f, uint64_t sal
         }
     }
     return in;
+}
+
+void eval_store(const EvalTensor *t, void *to) {
+    for (int64_t i = 0; i < t->n; i++) {
+        switch (t->dtype) {
+        case IR_F32:
+            ((float *)to)[i] = (float)t->x[i];
+            break;
+        case IR_F64:
+            ((double *)to)[i] = t->x[i];
+            break;
+        case IR_I32:
+            ((int32_t *)to)[i] = (int32_t)t->x[i];
+            break;
+        case IR_BOOL:
+            ((uint8_t *)to)[i] = t->x[i] != 0;
+            break;
+        case IR_DTYPE_COUNT:
+            break;
+        }
+    }
+}
+
+void eval_load(EvalTensor *t, const void *from) {
+    for (int64_t i = 0; i < t->n; i++) {
+        switch (t->dtype) {
+        case IR_F32:
+            t->x[i] = ((const float *)from)[i];
+            break;
+        case IR_F64:
+            t->x[i] = ((const double *)from)[i];
+            break;
+        case IR_I32:
+            t->x[i] = ((const int32_t *)from)[i];
+            break;
+        case IR_BOOL:
+            t->x[i] = ((const uint8_t *)from)[i];
+            break;
+        case IR_DTYPE_COUNT:
+            break;
+        }
+    }
 }
 
 double eval_distance(const EvalTensor *x, const EvalTensor *y) {

@@ -43,6 +43,10 @@ EvalTensor **eval_random_inputs(const Eval *e, const IrFunction *f, uint64_t sal
 // The outputs of `f`, one tensor each.
 EvalTensor **eval_function(const Eval *e, const IrFunction *f, EvalTensor *const *in);
 
+// The elements of `t` as its dtype has them in memory, to and from `t->n` of them.
+void eval_store(const EvalTensor *t, void *to);
+void eval_load(EvalTensor *t, const void *from);
+
 // Greatest |x - y| / max(1, |x|, |y|) over all elements; infinite where shapes or NaNs differ.
 double eval_distance(const EvalTensor *x, const EvalTensor *y);
 

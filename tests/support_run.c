@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "codegen/backend.h"
 #include "ir/text.h"
 #include "passes/pass.h"
 #include "tests/support_graph.h"
@@ -54,50 +53,6 @@ IrSchedule *run_lower(Arena *a, const IrFunction *f, const IrTarget *target) {
 
 // ---- running ------------------------------------------------------------------------------------
 
-static void *to_memory(const EvalTensor *t) {
-    char *p = calloc((size_t)t->n + 1, 8);
-    for (int64_t i = 0; i < t->n; i++) {
-        switch (t->dtype) {
-        case IR_F32:
-            ((float *)p)[i] = (float)t->x[i];
-            break;
-        case IR_F64:
-            ((double *)p)[i] = t->x[i];
-            break;
-        case IR_I32:
-            ((int32_t *)p)[i] = (int32_t)t->x[i];
-            break;
-        case IR_BOOL:
-            p[i] = t->x[i] != 0;
-            break;
-        case IR_DTYPE_COUNT:
-            break;
-        }
-    }
-    return p;
-}
-
-static void from_memory(EvalTensor *t, const void *p) {
-    for (int64_t i = 0; i < t->n; i++) {
-        switch (t->dtype) {
-        case IR_F32:
-            t->x[i] = ((const float *)p)[i];
-            break;
-        case IR_F64:
-            t->x[i] = ((const double *)p)[i];
-            break;
-        case IR_I32:
-            t->x[i] = ((const int32_t *)p)[i];
-            break;
-        case IR_BOOL:
-            t->x[i] = ((const char *)p)[i];
-            break;
-        case IR_DTYPE_COUNT:
-            break;
-        }
-    }
-}
-
 typedef struct Thread {
     pthread_t thread;
     const Backend *backend;
@@ -110,6 +65,18 @@ static void *enter(void *data) {
     const Thread *t = data;
     t->backend->run(t->step, t->call, t->number);
     return NULL;
+}
+
+void run_threads(const Backend *backend, const BackendStep *step, const BackendCall *call) {
+    Thread threads[8];
+    for (int i = 0; i < call->n_threads; i++) {
+        threads[i] = (Thread){.backend = backend, .step = step, .call = call, .number = i};
+        if (i > 0)
+            pthread_create(&threads[i].thread, NULL, enter, &threads[i]);
+    }
+    enter(&threads[0]);
+    for (int i = 1; i < call->n_threads; i++)
+        pthread_join(threads[i].thread, NULL);
 }
 
 static EvalTensor **run_on(Backend *backend, const Eval *e, const IrSchedule *s,
@@ -127,8 +94,10 @@ static EvalTensor **run_on(Backend *backend, const Eval *e, const IrSchedule *s,
     void **inputs = arena_array(e->arena, void *, n_in);
     void **outputs = arena_array(e->arena, void *, n_out);
     EvalTensor **out = arena_array(e->arena, EvalTensor *, n_out);
-    for (int i = 0; i < n_in; i++)
-        inputs[i] = to_memory(in[i]);
+    for (int i = 0; i < n_in; i++) {
+        inputs[i] = calloc((size_t)in[i]->n + 1, 8);
+        eval_store(in[i], inputs[i]);
+    }
     for (int i = 0; i < n_out; i++) {
         out[i] = eval_zeros(e, &f->body->results[i]->types[0]);
         size_t size = (size_t)out[i]->n * 8 + 8;
@@ -148,18 +117,9 @@ static EvalTensor **run_on(Backend *backend, const Eval *e, const IrSchedule *s,
                         .call = e->call,
                         .n_threads = n_threads,
                         .barrier = barrier};
-    Thread threads[8];
-    for (int i = 0; i < n_threads; i++) {
-        threads[i] = (Thread){.backend = backend, .step = step, .call = &call, .number = i};
-        if (i > 0)
-            pthread_create(&threads[i].thread, NULL, enter, &threads[i]);
-    }
-    enter(&threads[0]);
-    for (int i = 1; i < n_threads; i++)
-        pthread_join(threads[i].thread, NULL);
-
+    run_threads(backend, step, &call);
     for (int i = 0; i < n_out; i++)
-        from_memory(out[i], s->update_in_place[i] ? inputs[f->outputs[i].target] : outputs[i]);
+        eval_load(out[i], s->update_in_place[i] ? inputs[f->outputs[i].target] : outputs[i]);
     for (int i = 0; i < n_in; i++)
         free(inputs[i]);
     for (int i = 0; i < n_out; i++)
@@ -216,10 +176,10 @@ double run_distance(const IrFunction *f, int64_t size, uint64_t salt) {
 
 double run_compiled_distance(const IrFunction *f, const int64_t *sizes, int n_sizes,
                              uint64_t salt) {
-    static PassFn *const all[] = {pass_inline, pass_simplify, pass_fold,     pass_cse, pass_dce,
-                                  pass_grad,   pass_map,      pass_simplify, pass_fold, pass_cse,
-                                  pass_dce,    pass_hoist,    pass_simplify, pass_cse, pass_dce,
-                                  NULL};
+    static PassFn *const all[] = {pass_inline,   pass_simplify, pass_fold, pass_cse,
+                                  pass_dce,      pass_grad,     pass_map,  pass_simplify,
+                                  pass_fold,     pass_cse,      pass_dce,  pass_hoist,
+                                  pass_simplify, pass_cse,      pass_dce,  NULL};
     Arena a = {0};
     IrFunction *g = graph_after(&a, f, all);
     IrSchedule *s = run_lower(&a, g, &run_small_pieces);

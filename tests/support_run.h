@@ -3,6 +3,7 @@
 #ifndef TESTS_SUPPORT_RUN_H
 #define TESTS_SUPPORT_RUN_H
 
+#include "codegen/backend.h"
 #include "ir/schedule.h"
 #include "tests/support_eval.h"
 
@@ -11,6 +12,9 @@ extern const IrTarget run_small_pieces;
 
 // A copy of `f`, owned by `a`, as kernels and a tree; the schedule is verified.
 IrSchedule *run_lower(Arena *a, const IrFunction *f, const IrTarget *target);
+
+// `call->n_threads` threads (at most 8) enter a compiled step; all have left when this returns.
+void run_threads(const Backend *backend, const BackendStep *step, const BackendCall *call);
 
 // The outputs of a schedule's step run by `n_threads`, in order; updates as their new values.
 EvalTensor **run_schedule(const Eval *e, const IrSchedule *s, EvalTensor *const *in, int n_threads);
