@@ -138,7 +138,7 @@ int ir_scalar_n_in(const IrScalar *s);
 
 // Puts a complete kernel into its final form: drops scalars that nothing uses and axes of static
 // extent 1 (a product keeps an axis in each of its groups m, n and k that has one; a key axis of a
-// draw stays), merges neighbouring axes of one role, or of one group of a product, wherever every
+// draw stays, and one axis to reduce over where there are reductions), merges neighbouring axes of one role, or of one group of a product, wherever every
 // address and draw allows it (the outer stride equals inner stride times inner extent), renames the
 // variables of its dims to d0, d1, ... in order of first use (see var_from; unused ones go), and
 // computes the hash. Call once.

@@ -132,6 +132,8 @@ static void check_reduce(Check *c, const IrScalar *s) {
               ir_dtype_name(s->dtype));
     if (c->k->product.present)
         wrong(c, "a kernel with a product has no reduction");
+    if (ir_kernel_n_parallel(c->k) == c->k->n_axes)
+        wrong(c, "no axis is reduced");
 }
 
 static void check_draw(Check *c, const IrScalar *s) {

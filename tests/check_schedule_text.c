@@ -235,6 +235,7 @@ static const Wrong wrongs[] = {
     {"call @k2(%new_w)", "call @k2(%new_w[@L0])", "which does not enclose it", 0, 0},
     {"%h0, %rows, %loss) dims", "%h0, %xc, %loss) dims", "of type f32, not i32", 0, 0},
     {"s2 = equal s0, s1 : bool", "s2 = add s0, s1 : i32", "the guard s2 is not bool", 0, 0},
+    {"axes [d0, 4 | 8]", "axes [d0, 4, 8]", "no axis is reduced", 0, 0},
     {"a1[i1 + 32*i2]", "a1[i0 + 32*i2]", "rhs moves along axis 0, one of m", 0, 0},
     {"arena+0", "arena+100", "no multiple of 64", 0, 0},
     {"arena+0", "arena+6400", "ends after the arena", 0, 0},

@@ -74,7 +74,7 @@ static double convert(IrDtype from, IrDtype to, double x) {
     if (to == IR_BOOL)
         return x != 0;
     if (to == IR_I32 && ir_dtype_is_real(from))
-        return isnan(x) ? 0 : fmax(INT32_MIN, fmin(INT32_MAX, trunc(x)));
+        return isnan(x) ? 0 : fmax(INT32_MIN, fmin(INT32_MAX, trunc(x))) + 0.0; // no -0
     return x;
 }
 

@@ -25,6 +25,6 @@ double exact_map(IrOp op, IrDtype dtype, const double *x);
 double exact_wrap(int64_t x);
 
 // The distance of x from `exact` in units of the last place that f32 (or f64, `wide`) has there.
-double exact_ulps(double x, long double exact, bool wide);
+double exact_ulps(long double x, long double exact, bool wide);
 
 #endif
