@@ -139,6 +139,9 @@ typedef struct Costs {
     double axis[IR_MAX_AXES];
 } Costs;
 
+// The cost of an axis that may not be spread.
+static const double forbidden = 1e6;
+
 // What an access costs more than a plain vector when `axis` is spread.
 static double access_cost(const IrAddress *a, int axis, bool varying_row, double scattered) {
     int64_t stride;
@@ -164,9 +167,9 @@ static double axis_cost(const LlvmKernel *c, int axis) {
         bool row = a->indirect >= 0 && c->depends[a->indirect] >> axis & 1;
         cost += access_cost(a, axis, row, 2 * LANES);
         if (!a->strides[axis] && axis < c->n_parallel)
-            cost += 1e6; // several lanes would write one element
+            cost += forbidden; // several lanes would write one element
         if (k->stores[i].accumulate && row)
-            cost += 1e6;
+            cost += forbidden;
     }
 
     // lanes that stay empty
@@ -179,10 +182,10 @@ static double axis_cost(const LlvmKernel *c, int axis) {
 // The cheapest axis among first .. last - 1, the last of equals; -1 if none will do.
 static int choose_spread(const LlvmKernel *c, int first, int last) {
     int best = -1;
-    double least = 1e6;
+    double least = forbidden;
     for (int axis = first; axis < last; axis++) {
         double cost = axis_cost(c, axis);
-        if (cost <= least)
+        if (cost < forbidden && cost <= least)
             best = axis, least = cost;
     }
     return best;

@@ -8,7 +8,7 @@
 #include "ir/base/buf.h"
 
 // Raise it with every change of generated code: objects of other versions are not used.
-#define LLVM_CODE_VERSION 6
+#define LLVM_CODE_VERSION 7
 
 // Initializes LLVM once for the process.
 void llvm_initialize(void);

@@ -168,6 +168,13 @@ static const char scatter_elements[] = "  args [f32 in, i32 in, f32 out]\n"
                                        "  s1 = load a0[i0] : f32\n"
                                        "  store a2[(1)*row(s0, 6)] += s1\n";
 
+// The same number into the same row, many times.
+static const char scatter_one[] = "  args [f32 in, i32 in, f32 out]\n"
+                                  "  axes [d0]\n"
+                                  "  s0 = load a1[0] : i32\n"
+                                  "  s1 = load a0[0] : f32\n"
+                                  "  store a2[(1)*row(s0, 6)] += s1\n";
+
 static const char integers[] = "  args [i32 in, i32 in, i32 out, bool out, f32 out, i32 out]\n"
                                "  ints 1\n"
                                "  axes [d0]\n"
@@ -265,6 +272,7 @@ static const Case cases[] = {
     {"scatter_to_none", scatter_to_some, 2, {30, 0}, {630, 30, 0}, .adds = true},
     {"scatter_rows", scatter_rows, 1, {30}, {630, 30, 147}, .adds = true},
     {"scatter_elements", scatter_elements, 1, {30}, {30, 30, 7}, .adds = true},
+    {"scatter_one", scatter_one, 1, {30}, {1, 1, 7}, .adds = true},
     {"integers", integers, 1, {39}, {39, 39, 39, 39, 39, 39}, .ints = "hash 0x5"},
     {"casts", casts, 1, {39}, {39, 39, 39, 39, 39}, .tolerance = 1e-14},
     {"draws", DRAWS("f32"), 1, {7}, {147, 147}, .ints = KEYS, .tolerance = 1e-5},
