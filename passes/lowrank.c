@@ -11,7 +11,8 @@
 //
 // Axes carry labels, as in Einstein's notation: 0, 1, ... for the axes of the result, others for
 // what is summed over. Costs are multiply-adds and elements touched, at the likely sizes. The bits
-// of results change, within rounding.
+// of results change, within rounding; where a factor that leaves an empty sum is not finite, the
+// result is NaN instead of 0.
 #include "ir/node_map.h"
 #include "passes/labels.h"
 #include "passes/rewrite.h"
