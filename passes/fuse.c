@@ -1,9 +1,8 @@
 // passes/fuse.c -- from nodes to kernels.
 //
-// The graph becomes buffers, kernels and a sequential tree, in five steps, each with a file:
+// The graph becomes buffers, kernels and a sequential tree, in four steps, each with a file:
 //
 //   fuse_order.c    reductions instead of top_k
-//   fuse_layout.c   transposes in front of products whose right operand lies the wrong way
 //   fuse_plan.c     which values are computed once ("items"), which wherever they are used
 //   fuse_group.c    which items share a kernel
 //   fuse_emit.c     where values are kept, and the order of kernels
@@ -32,7 +31,6 @@ static void add_inputs(Fuse *f) {
 
 bool pass_fuse(PassCtx *cx, IrSchedule *s) {
     fuse_order(cx, s->fn);
-    fuse_layout(cx, s->fn);
     Fuse f = {.cx = cx, .s = s, .scratch = cx->scratch};
     f.nodes = arena_array(f.scratch, FuseNode, s->fn->n_nodes);
     add_inputs(&f);

@@ -139,20 +139,6 @@ static inline FuseNode *fuse_info(const Fuse *f, const IrNode *n) {
     return &f->nodes[n->id];
 }
 
-// ---- fuse_layout.c ------------------------------------------------------------------------------
-
-// Puts transposes where a product's right operand would not be read with unit stride: right behind
-// what they transpose, outside of all loops that do not change it.
-void fuse_layout(PassCtx *cx, IrFunction *f);
-
-// Whether neighbours along `axis` of `n` are neighbours in memory, as long as what it is a view of
-// is kept in row-major order.
-bool fuse_unit_stride(const IrNode *n, int axis);
-
-// The one axis of `n` that a dot does not contract or batch over on the given side which varies
-// fastest; -1 if there is none.
-int fuse_last_free(const IrNode *dot, int side);
-
 // ---- fuse_order.c -------------------------------------------------------------------------------
 
 // Puts reductions where a top_k stands.

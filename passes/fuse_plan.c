@@ -6,6 +6,7 @@
 #include <assert.h>
 
 #include "passes/fuse.h"
+#include "passes/layout.h"
 
 // Weights of computing a value where it is used; a dear one that several need becomes an item.
 enum { CHEAP = 4, CHEAP_TO_SPREAD = 3, TOO_MUCH = 150, TRANSCENDENTAL = 20, DIVISION = 4 };
@@ -90,15 +91,15 @@ static void need_memory(Fuse *f, IrNode *n, bool dense) {
 }
 
 static bool is_matrix_times_vector(const IrNode *dot) {
-    return fuse_last_free(dot, 0) < 0 || fuse_last_free(dot, 1) < 0;
+    return layout_last_free(dot, 0) < 0 || layout_last_free(dot, 1) < 0;
 }
 
 // Whether `dot` is a reduction: a product with a vector, read along its rows.
 static bool is_row_sum(const IrNode *dot) {
-    int lhs = fuse_last_free(dot, 0), rhs = fuse_last_free(dot, 1);
+    int lhs = layout_last_free(dot, 0), rhs = layout_last_free(dot, 1);
     if (lhs >= 0 && rhs >= 0)
         return false;
-    return rhs < 0 || !fuse_unit_stride(dot->in[1], rhs);
+    return rhs < 0 || !layout_unit_stride(dot->in[1], rhs);
 }
 
 static bool is_unit(const IrDim *d) {
@@ -115,7 +116,7 @@ static void need_operands(Fuse *f, IrNode *n) {
         need_memory(f, n->in[1], false);
 
         // rows of the right operand are read as vectors
-        int axis = fuse_last_free(n, 1);
+        int axis = layout_last_free(n, 1);
         IrDim *strides[IR_MAX_RANK];
         IrNode *rhs = fuse_resolve(f, n->in[1]);
         if (axis == rhs->types[0].rank - 1 && !is_matrix_times_vector(n) &&

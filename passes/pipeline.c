@@ -18,6 +18,9 @@ const PassId pass_default_pipeline[] = {
     // until there are none
     PASS_grad, PASS_map,
 
+    // products read rows
+    PASS_layout,
+
     // kernels, threads, memory
     PASS_fuse, PASS_schedule, PASS_place,
 };

@@ -32,6 +32,8 @@ IrSchedule *run_lower(Arena *a, const IrFunction *f, const IrTarget *target) {
     Arena scratch = {0};
     Diag d = {0};
     PassCtx cx = {.scratch = &scratch, .diag = &d};
+    pass_layout(&cx, s->fn);
+    ir_renumber(s->fn);
     for (size_t i = 0; i < sizeof lower_rows / sizeof *lower_rows; i++) {
         lower_rows[i](&cx, s);
         arena_reset(&scratch);
