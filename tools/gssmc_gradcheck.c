@@ -142,7 +142,7 @@ static void print_json(Gradcheck *c, const char *name, const RtGradcheck *r, con
 }
 
 static void fail(Gradcheck *c, int code) {
-    if (c->code == EXIT_OK || c->code == EXIT_CHECK)
+    if (code != EXIT_OK && (c->code == EXIT_OK || c->code == EXIT_CHECK))
         c->code = code;
 }
 
