@@ -124,6 +124,8 @@ typedef struct FuseNode {
     bool in_memory; // something needs it in memory
     bool dense;
     bool once; // becomes an item
+    int n_readers, cap_readers;
+    FuseItem **readers; // of a parameter: items of its scope that read it
 } FuseNode;
 
 typedef struct Fuse {

@@ -189,21 +189,15 @@ static bool makes_cycle(Fuse *f, const FuseGroup *a, const FuseGroup *b) {
 }
 
 bool fuse_order_after_readers(Fuse *f, FuseGroup *g, const IrNode *param) {
-    FuseScope *s = g->scope;
-    for (int pass = 0; pass < 2; pass++) {
-        for (int i = 0; i < s->n_items; i++) {
-            FuseItem *item = s->items[i];
-            bool reads = false;
-            for (int k = 0; k < item->n_reads; k++)
-                reads = reads || item->reads[k] == param;
-            if (!reads || item->group == g)
-                continue;
-            f->mark++;
-            if (pass == 0 && reaches(f, item->group, g, g))
-                return false;
-            if (pass == 1)
-                arena_push(f->scratch, g->after, g->n_after, g->cap_after, item->group);
-        }
+    const FuseNode *info = fuse_info(f, param);
+    for (int i = 0; i < info->n_readers; i++) {
+        f->mark++;
+        if (info->readers[i]->group != g && reaches(f, info->readers[i]->group, g, g))
+            return false;
+    }
+    for (int i = 0; i < info->n_readers; i++) {
+        if (info->readers[i]->group != g)
+            arena_push(f->scratch, g->after, g->n_after, g->cap_after, info->readers[i]->group);
     }
     return true;
 }

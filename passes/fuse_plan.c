@@ -208,6 +208,7 @@ static void add_reads(Fuse *f, FuseItem *item, IrNode *n) {
                 return;
         }
         arena_push(f->scratch, item->reads, item->n_reads, item->cap_reads, n);
+        arena_push(f->scratch, info->readers, info->n_readers, info->cap_readers, item);
         return;
     }
     if (info->item) {

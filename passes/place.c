@@ -186,11 +186,8 @@ static int larger_first(const void *va, const void *vb) {
     return a->buffer < b->buffer ? -1 : a->buffer > b->buffer;
 }
 
-static int lower_first(const void *va, const void *vb) {
-    const Life *a = *(Life *const *)va, *b = *(Life *const *)vb;
-    if (a->offset != b->offset)
-        return a->offset < b->offset ? -1 : 1;
-    return a->buffer < b->buffer ? -1 : a->buffer > b->buffer;
+static bool is_lower(const Life *a, const Life *b) {
+    return a->offset < b->offset || (a->offset == b->offset && a->buffer < b->buffer);
 }
 
 // The start of the smallest gap between `placed` (in order of offsets) that holds `l`.
@@ -238,8 +235,12 @@ static void pack(IrSchedule *s, Life *lives, Arena *scratch) {
         s->buffers[l->buffer].offset = l->offset;
         if (l->offset + l->size > s->arena_bytes)
             s->arena_bytes = l->offset + l->size;
-        placed[i] = l;
-        qsort(placed, (size_t)i + 1, sizeof *placed, lower_first);
+
+        // in order
+        int at = i;
+        for (; at > 0 && is_lower(l, placed[at - 1]); at--)
+            placed[at] = placed[at - 1];
+        placed[at] = l;
     }
 }
 
