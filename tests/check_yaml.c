@@ -549,7 +549,7 @@ START_TEST(unknown_keys_are_told_with_the_nearest_known) {
     ck_assert_str_eq(buf_text(&b), "1:1 203 unknown key 'input' in a function\n"
                                    "1:1 note did you mean 'inputs'?\n"
                                    "3:1 203 unknown key 'foo' in a function\n"
-                                   "3:1 note known are: inputs, nodes, output\n");
+                                   "3:1 note its keys are inputs, nodes, output\n");
     buf_free(&b);
 }
 END_TEST

@@ -91,6 +91,20 @@ void diag_did_you_mean(Diag *d, Loc loc, const char *name, const char *const *na
         diag_note(d, loc, "did you mean '%s'?", nearest);
 }
 
+void diag_did_you_mean_or(Diag *d, Loc loc, const char *name, const char *const *names, int n,
+                          const char *what) {
+    if (map_nearest(name, names, n)) {
+        diag_did_you_mean(d, loc, name, names, n);
+        return;
+    }
+    Buf all = {0};
+    for (int i = 0; i < n; i++)
+        buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
+    if (n)
+        diag_note(d, loc, "%s are %s", what, buf_text(&all));
+    buf_free(&all);
+}
+
 // Whether `c` would do something to the terminal, or turn the order of the text around.
 static bool is_control(int32_t c) {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||

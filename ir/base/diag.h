@@ -61,6 +61,10 @@ void diag_note(Diag *d, Loc loc, const char *format, ...) __attribute__((format(
 // Adds the note "did you mean 'x'?" when a name of `names` is near `name`.
 void diag_did_you_mean(Diag *d, Loc loc, const char *name, const char *const *names, int n);
 
+// The same, and where none is near the note that `what` ("its dims") are all of `names`.
+void diag_did_you_mean_or(Diag *d, Loc loc, const char *name, const char *const *names, int n,
+                          const char *what);
+
 // Prints all messages, errors sorted by file (order of addition), line and column, each with its
 // line and a caret; with `color`, in colour. A note at the place of the message before it does not
 // show the line again. Ends with "N errors" when there was more than one. Whatever the texts hold,

@@ -359,7 +359,7 @@ static void check_given(LangWorld *w) {
         const char **names = arena_array(w->a, const char *, in->n_dims);
         for (int k = 0; k < in->n_dims; k++)
             names[k] = in->dims[k]->name;
-        diag_did_you_mean(w->d, pair->loc, name, names, in->n_dims);
+        diag_did_you_mean_or(w->d, pair->loc, name, names, in->n_dims, "its dims");
     }
 }
 

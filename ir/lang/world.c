@@ -261,7 +261,7 @@ static void check_sets(LangWorld *w) {
             names[n++] = f->options[k].name;
         for (int k = 0; k < f->n_settings; k++)
             names[n++] = f->settings[k].name;
-        diag_did_you_mean(w->d, pair->loc, name, names, n);
+        diag_did_you_mean_or(w->d, pair->loc, name, names, n, "its options and settings");
     }
 }
 

@@ -86,19 +86,6 @@ bool yaml_as_double(const Yaml *y, double *v) {
     return true;
 }
 
-// The nearest known key, or else all of them.
-static void note_known(Diag *d, Loc loc, const char *key, const char *const *known, int n_known) {
-    if (map_nearest(key, known, n_known)) {
-        diag_did_you_mean(d, loc, key, known, n_known);
-        return;
-    }
-    Buf all = {0};
-    for (int i = 0; i < n_known; i++)
-        buf_printf(&all, "%s%s", i ? ", " : "", known[i]);
-    diag_note(d, loc, "known are: %s", buf_text(&all));
-    buf_free(&all);
-}
-
 void yaml_check_keys(const Yaml *map, Diag *d, const char *const *known, int n_known,
                      const char *what) {
     for (int i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
@@ -110,7 +97,7 @@ void yaml_check_keys(const Yaml *map, Diag *d, const char *const *known, int n_k
         diag_error(d, map->key_locs[i], E_unknown_key, "unknown key '%s' in %s", map->keys[i],
                    what);
         if (!hint_note(d, map->key_locs[i], HINT_KEY, map->keys[i]))
-            note_known(d, map->key_locs[i], map->keys[i], known, n_known);
+            diag_did_you_mean_or(d, map->key_locs[i], map->keys[i], known, n_known, "its keys");
     }
 }
 

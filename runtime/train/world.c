@@ -79,14 +79,8 @@ static bool check_entry(RtWorld *w, const RtUnit *u, Loc loc, LangEntryKind kind
     }
     diag_error(w->diag, loc, E_unknown_function, "'%s' (%s) has no %s '%s'", u->instance,
                lang_module_path(w->lang, u->instance), what, u->entry);
-    diag_did_you_mean(w->diag, loc, u->entry, names, n_names);
-    Buf all = {0};
-    for (int i = 0; i < n_names; i++)
-        buf_printf(&all, "%s%s", i ? ", " : "", names[i]);
-    if (kind == LANG_PROGRAM)
-        diag_note(w->diag, loc, n_names ? "its programs are %s" : "it has no programs",
-                  buf_text(&all));
-    buf_free(&all);
+    diag_did_you_mean_or(w->diag, loc, u->entry, names, n_names,
+                         kind == LANG_PROGRAM ? "its programs" : "its functions");
     return false;
 }
 
