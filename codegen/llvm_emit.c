@@ -163,7 +163,14 @@ LLVMValueRef llvm_iota(const LlvmFn *f, LLVMTypeRef element, int lanes) {
     return lanes == 1 ? v[0] : LLVMConstVector(v, (unsigned)lanes);
 }
 
+static bool is_whole(LLVMValueRef x, unsigned value) {
+    return LLVMIsAConstantInt(x) && LLVMConstIntGetZExtValue(x) == value;
+}
+
+// Whole numbers: what adds 0 or multiplies by 1 is not written, since strides are mostly 1.
 LLVMValueRef llvm_add(LlvmFn *f, LLVMValueRef x, LLVMValueRef y) {
+    if (is_whole(x, 0) || is_whole(y, 0))
+        return is_whole(x, 0) ? y : x;
     return llvm_is_real(x) ? LLVMBuildFAdd(f->b, x, y, "") : LLVMBuildAdd(f->b, x, y, "");
 }
 
@@ -172,6 +179,8 @@ LLVMValueRef llvm_sub(LlvmFn *f, LLVMValueRef x, LLVMValueRef y) {
 }
 
 LLVMValueRef llvm_mul(LlvmFn *f, LLVMValueRef x, LLVMValueRef y) {
+    if (is_whole(x, 1) || is_whole(y, 1))
+        return is_whole(x, 1) ? y : x;
     return llvm_is_real(x) ? LLVMBuildFMul(f->b, x, y, "") : LLVMBuildMul(f->b, x, y, "");
 }
 

@@ -240,7 +240,7 @@ void ir_print_node_as(Buf *out, const IrNode *n, const IrNodeMap *numbers) {
     }
     print_attrs(out, n);
     print_types(out, n);
-    if (n->path && n->op != IR_OP_input) {
+    if (n->path && *n->path && n->op != IR_OP_input) {
         buf_puts(out, " @");
         ir_print_string(out, n->path);
     }
