@@ -103,7 +103,7 @@ bool builtin_shape(Cx *cx, const Value *v, Loc loc, int *rank, IrDim **dims) {
                 elab_note(cx, loc, "no size is left open; size(x) is the number of elements");
             return false;
         }
-        elements *= (double)ir_dim_max(dims[i]);
+        elements *= elab_dim_most(dims[i]);
     }
     if (elements > (double)ELAB_MAX_ELEMENTS) {
         elab_error(cx, loc, E_limit, "the shape has more than 2^40 elements");

@@ -154,6 +154,9 @@ const char *elab_describe(Cx *cx, const Value *v);
 const char *elab_type_text(Cx *cx, const IrType *t);
 const char *elab_dim_text(Cx *cx, const IrDim *d);
 
+// Greatest value of a size, to hold against limits; 1 where a maximum was invented (ELAB_LENIENT_MAX).
+double elab_dim_most(const IrDim *d);
+
 // ---- frames and nodes (frame.c) -----------------------------------------------------------------
 
 Fn *fn_new(Elab *e, const char *name, Loc loc);

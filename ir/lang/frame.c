@@ -102,12 +102,23 @@ IrNode *frame_use(Cx *cx, const Value *v) {
     return capture(cx->frame, v->frame, v->node);
 }
 
+double elab_dim_most(const IrDim *d) {
+    const IrDimTerm *terms;
+    int n = ir_dim_terms(d, &terms);
+
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < terms[i].n_factors; k++)
+            if (terms[i].factors[k]->max == ELAB_LENIENT_MAX)
+                return 1;
+    return (double)ir_dim_max(d);
+}
+
 static bool limits_hold(Cx *cx, const IrType *t, Loc loc) {
     Elab *e = cx->e;
     double elements = 1, terms = 1;
     for (int i = 0; i < t->rank; i++) {
         const IrDimTerm *term;
-        elements *= (double)ir_dim_max(t->dims[i]);
+        elements *= elab_dim_most(t->dims[i]);
         terms *= ir_dim_terms(t->dims[i], &term);
     }
     if (terms > MAX_TERMS) {
