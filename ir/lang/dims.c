@@ -142,6 +142,7 @@ static void link_dim(LangWorld *w, LangInstance *in, const LangFile *interface, 
     LangInstance *sibling = map_get(&w->by_name, e->base->name);
     if (!sibling || sibling == in)
         return;
+    sibling->is_used = true;
     Dim *to = dims_find(sibling, e->name);
     if (!to) {
         diag_error(w->d, sibling->file->loc, E_interface_misfit,

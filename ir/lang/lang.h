@@ -25,6 +25,7 @@ typedef struct LangOptions {
     IrDtype real;          // IR_F32 or IR_F64
     const LangPair *binds; // instances: name -> module path. "" is the entry file itself
     int n_binds;
+    bool strict_binds; // a bind that nothing refers to is an error
     const LangPair *sets; // options and settings
     int n_sets;
     const LangPair *dims; // values of dims (as by -D); bounded dims may be bound to numbers

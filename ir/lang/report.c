@@ -179,6 +179,13 @@ static const FuncDecl *entry_decl(LangWorld *w, const char *name) {
     return p ? p->body : f;
 }
 
+static bool is_option(const LangInstance *in, const char *name) {
+    for (int i = 0; i < in->file->n_options; i++)
+        if (!strcmp(in->options[i].name, name))
+            return true;
+    return false;
+}
+
 // The name of an axis that data may bind, or NULL.
 static const char *axis_name(LangWorld *w, const FuncDecl *f, const Expr *e) {
     const LangInstance *in = map_get(&w->by_name, "");
@@ -193,7 +200,9 @@ static const char *axis_name(LangWorld *w, const FuncDecl *f, const Expr *e) {
             return f->dims.items[i].kind == DIM_DEFAULT ? e->name : NULL;
     }
     const Dim *d = dims_find(in, e->name);
-    return d && d->decl->kind == DIM_DEFAULT ? e->name : NULL;
+    if (!d)
+        return is_option(in, e->name) ? NULL : e->name; // a size without a maximum
+    return d->decl->kind == DIM_DEFAULT ? e->name : NULL;
 }
 
 int lang_signature(LangWorld *w, const char *name, const char *input,

@@ -7,8 +7,8 @@
 #include "ir/lang/lang.h"
 
 // Shape of input `input` (a tensor; "belief.k" is none) of function or program `name` of the entry
-// file: its rank, and for each axis the name of the dim where the axis is one that has a default or
-// comes from another instance ("dx", "dynamics.dx"), else NULL. -1 when there is no such input or
+// file: its rank, and for each axis the name of the dim where the axis is one that has a default, has no
+// maximum, or comes from another instance ("dx", "dynamics.dx"), else NULL. -1 when there is no such input or
 // it is no plain shape.
 int lang_signature(LangWorld *w, const char *name, const char *input,
                    const char *names[IR_MAX_RANK]);

@@ -122,6 +122,7 @@ static LangInstance *stand_in(LangWorld *w, const Reference *r) {
     LangInstance *other =
         interface->default_instance ? map_get(&w->by_name, interface->default_instance) : NULL;
     if (other && world_implements(other, interface)) {
+        other->is_used = true;
         map_put(&w->by_name, w->a, r->name, other);
         return other;
     }
@@ -136,6 +137,8 @@ static void bind_modules(LangWorld *w, LangInstance *in) {
     for (int i = 0; i < in->file->n_modules; i++) {
         const Reference *r = &in->file->modules[i];
         LangInstance *bound = map_get(&w->by_name, r->name);
+        if (bound)
+            bound->is_used = true;
         if (bound && r->file && !world_implements(bound, r->file)) {
             diag_error(w->d, r->path_loc, E_interface_misfit,
                        "'%s' is bound to '%s', which does not implement '%s'", r->name,
@@ -311,6 +314,25 @@ static LangWorld *new_world(Arena *a, Diag *d, const LangOptions *o) {
     return w;
 }
 
+// Every bind but the entry file stands for something; names that could be bound are suggested.
+static void check_binds(LangWorld *w) {
+    const char **names = NULL;
+    int n = 0, cap = 0;
+
+    for (int i = 0; i < w->n_instances; i++)
+        for (int k = 0; k < w->instances[i]->file->n_modules; k++)
+            arena_push(w->a, names, n, cap, w->instances[i]->file->modules[k].name);
+    for (int i = 0; i < w->n_binds; i++) {
+        const LangPair *pair = &w->binds[i];
+        const LangInstance *in = *pair->name ? map_get(&w->by_name, pair->name) : NULL;
+        if (!in || in->is_used)
+            continue;
+        diag_error(w->d, pair->loc, E_unknown_name, "no module parameter is called '%s'",
+                   pair->name);
+        diag_did_you_mean(w->d, pair->loc, pair->name, names, n);
+    }
+}
+
 LangWorld *lang_open(Arena *a, Diag *d, const LangOptions *options) {
     LangWorld *w = new_world(a, d, options);
     read_binds(w);
@@ -333,6 +355,8 @@ LangWorld *lang_open(Arena *a, Diag *d, const LangOptions *options) {
         dims_link(w, w->instances[i]);
     for (int i = 0; i < w->libraries.n; i++)
         dims_link(w, w->libraries.entries[i].value);
+    if (options->strict_binds)
+        check_binds(w);
     dims_finish(w);
     for (int i = 0; i < w->files.n; i++) {
         if (w->files.entries[i].value)

@@ -54,6 +54,7 @@ struct LangInstance {
     const char *name; // "" for the entry file; NULL for an imported library
     LangFile *file;
     bool is_library;
+    bool is_used;           // a module parameter, or the dim of an interface, refers to it
     bool is_default;        // made from an interface's defaults
     LangInstance **imports; // as file->imports; NULL where it could not be read
     LangInstance **modules; // as file->modules; NULL where unbound
