@@ -103,6 +103,10 @@ static bool is_recipe(Loader *l, const Yaml *file) {
             continue;
         diag_error(l->diag, loc, E_wrong_kind, "this is %s %s, and an experiment was expected",
                    i ? "an" : "a", others[i]);
+        if (i == 0)
+            diag_note(l->diag, loc,
+                      "an experiment binds modules and says how they are trained: see "
+                      "docs/experiments.md; 'gssmc compile' takes a module");
         return false;
     }
     return true;
