@@ -285,11 +285,11 @@ START_TEST(the_cache_is_listed_verified_collected_and_cleared) {
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss --no-cache");
     ck_assert_int_eq(n_cached(), 0);
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss");
-    cli_expect_out(&cli, "cache 0 of ");
+    cli_expect_out(&cli, "cache miss (0 of ");
     int n = n_cached();
     ck_assert_int_gt(n, 1);
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss");
-    ck_assert_ptr_null(strstr(buf_text(&cli.out), "cache 0 of "));
+    ck_assert_ptr_null(strstr(buf_text(&cli.out), "cache miss (0 of "));
     cli_expect(&cli, EXIT_OK, "cache verify");
     cli_expect(&cli, EXIT_OK, "cache ls");
     cli_expect(&cli, EXIT_OK, "cache gc");
@@ -316,15 +316,93 @@ END_TEST
 
 START_TEST(compile_prints_what_was_made) {
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml");
-    cli_expect_out(&cli, "small.yaml\ndims  N = up to 9\n");
-    cli_expect_out(&cli, "apply\n  parameters 8 (32 bytes)   kernels ");
-    cli_expect_out(&cli, "loss\n  parameters 8 (32 bytes)   kernels ");
-    cli_expect_out(&cli, "residuals 0 bytes");
+    cli_expect_out(&cli, "small.yaml   cpu f32\ndims  N = up to 9\n");
+    cli_expect_out(&cli, "apply   function, 8 parameters (32 B)\n  work    ");
+    cli_expect_out(&cli, "loss   function, 8 parameters (32 B)\n  work    ");
+    cli_expect_out(&cli, " multiply-adds, ");
+    cli_expect_out(&cli, " moved at N = 3\n  memory  arena ");
+    cli_expect_out(&cli, ", residuals 0 B at N = 9\n  time    read ");
+    cli_expect_out(&cli, "cache miss (");
+    cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml");
+    cli_expect_out(&cli, "cache hit (");
+    cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml --no-cache");
+    cli_expect_out(&cli, "; no cache, ");
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss --dtype=f64 -D N=4");
     cli_expect_out(&cli, "N = 4");
-    cli_expect_out(&cli, "parameters 8 (64 bytes)");
-    ck_assert_ptr_null(strstr(buf_text(&cli.out), "\napply\n"));
+    cli_expect_out(&cli, "8 parameters (64 B)");
+    ck_assert_ptr_null(strstr(buf_text(&cli.out), "\napply "));
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss --gemm=blas --threads=2");
+}
+END_TEST
+
+START_TEST(compile_prints_numbers_as_json) {
+    cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml --json");
+    cJSON *all = json();
+    const cJSON *entries_made = cJSON_GetObjectItem(all, "entries");
+    ck_assert_int_eq(cJSON_GetArraySize(entries_made), 2);
+    const cJSON *loss = cJSON_GetArrayItem(entries_made, 1);
+    ck_assert_str_eq(cJSON_GetObjectItem(loss, "name")->valuestring, "loss");
+    ck_assert_int_eq(cJSON_GetObjectItem(loss, "parameters")->valueint, 8);
+    ck_assert_int_eq(cJSON_GetObjectItem(loss, "parameter_bytes")->valueint, 32);
+    ck_assert_double_gt(cJSON_GetObjectItem(loss, "multiply_adds")->valuedouble, 3 * 8);
+    ck_assert_double_gt(cJSON_GetObjectItem(loss, "bytes_moved")->valuedouble, 32);
+    ck_assert_ptr_nonnull(cJSON_GetObjectItem(loss, "arena_bytes"));
+    ck_assert_ptr_nonnull(cJSON_GetObjectItem(loss, "residual_bytes"));
+    ck_assert_ptr_nonnull(cJSON_GetObjectItem(cJSON_GetObjectItem(loss, "seconds"), "optimize"));
+    const cJSON *cache = cJSON_GetObjectItem(loss, "cache");
+    ck_assert_int_gt(cJSON_GetObjectItem(cache, "units")->valueint, 1);
+    ck_assert_int_gt(cJSON_GetArraySize(cJSON_GetObjectItem(loss, "passes")), 5);
+    const cJSON *dim = cJSON_GetArrayItem(cJSON_GetObjectItem(all, "dims"), 0);
+    ck_assert_str_eq(cJSON_GetObjectItem(dim, "name")->valuestring, "N");
+    cJSON_Delete(all);
+
+    cli_expect(&cli, EXIT_OK, "compile models/lib/nn.yaml --json");
+    all = json();
+    const cJSON *unit = cJSON_GetArrayItem(cJSON_GetObjectItem(all, "entries"), 0);
+    ck_assert_ptr_nonnull(cJSON_GetObjectItem(unit, "generic"));
+    cJSON_Delete(all);
+}
+END_TEST
+
+START_TEST(functions_without_sizes_are_generic) {
+    static const char *const libraries[] = {"nn", "normal", "optim", "std"};
+
+    for (int i = 0; i < 4; i++) {
+        cli_expect(&cli, EXIT_OK, "compile models/lib/%s.yaml", libraries[i]);
+        cli_expect_out(&cli, "   generic: ");
+    }
+    cli_expect(&cli, EXIT_OK, "compile models/lib/nn.yaml off_diagonal");
+    cli_expect_out(&cli, "off_diagonal   generic: A has no maximum (bind it with -D A=...)");
+    cli_expect(&cli, EXIT_OK, "compile models/lib/nn.yaml off_diagonal -D A=5");
+    cli_expect_out(&cli, "off_diagonal   function, ");
+    cli_expect(&cli, EXIT_BAD_USAGE, "run models/lib/nn.yaml off_diagonal");
+    cli_expect_err(&cli, "'off_diagonal' is generic: A has no maximum (bind it with -D A=...)");
+    cli_expect(&cli, EXIT_OK, "run models/lib/nn.yaml off_diagonal -D A=3");
+    cli_expect(&cli, EXIT_BAD_USAGE, "run models/lib/nn.yaml unit");
+    cli_expect_err(&cli, "'unit' is generic: takes any records, functions or shapes");
+    cli_expect(&cli, EXIT_BAD_USAGE, "bench models/lib/nn.yaml off_diagonal");
+}
+END_TEST
+
+START_TEST(binds_that_nothing_refers_to_are_errors) {
+    cli_expect(&cli, EXIT_BAD_INPUT,
+               "compile models/objectives/bptt.yaml --bind dynamcs=gssm "
+               "--bind policy=policies/rbf --bind task=tasks/cartpole");
+    cli_expect_err(&cli, "error[E0201]: no module parameter is called 'dynamcs'");
+    cli_expect_err(&cli, "did you mean 'dynamics'?");
+    cli_expect(&cli, EXIT_BAD_INPUT, "check $DIR/small.yaml --bind task=tasks/cartpole");
+
+    // a dim of the interface refers to the task
+    cli_expect(&cli, EXIT_OK, "check models/gssm.yaml --bind task=tasks/cartpole");
+}
+END_TEST
+
+START_TEST(nothing_is_called_nothing) {
+    cli_expect(&cli, EXIT_OK, "compile models/gssm.yaml loss --print-after=all --target=ref");
+    ck_assert_ptr_null(strstr(buf_text(&cli.out), "@\"\""));
+    cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss --emit=llvm");
+    for (const char *at = buf_text(&cli.out); (at = strstr(at, " = mul ")); at++)
+        ck_assert_msg(strncmp(at + strcspn(at, "\n") - 3, ", 1", 3) != 0, "%.60s", at);
 }
 END_TEST
 
@@ -333,6 +411,7 @@ static const struct {
 } forms[] = {
     {"ir", "gir", "func @loss("},      {"schedule", "sched", "kernel"}, {"llvm", "ll", "define "},
     {"llvm-opt", "opt.ll", "define "}, {"asm", "s", ".text"},           {"obj", "o", NULL},
+    {"dot", "dot", "digraph "},
 };
 
 START_TEST(every_form_goes_to_standard_output_a_file_or_a_folder) {
@@ -546,6 +625,10 @@ static Suite *cli_suite(void) {
     tcase_add_test(works, check_tells_of_each_file);
     tcase_add_test(works, the_cache_is_listed_verified_collected_and_cleared);
     tcase_add_test(works, compile_prints_what_was_made);
+    tcase_add_test(works, compile_prints_numbers_as_json);
+    tcase_add_test(works, functions_without_sizes_are_generic);
+    tcase_add_test(works, binds_that_nothing_refers_to_are_errors);
+    tcase_add_test(works, nothing_is_called_nothing);
     tcase_add_loop_test(works, every_form_goes_to_standard_output_a_file_or_a_folder, 0,
                         sizeof forms / sizeof *forms);
     tcase_add_test(works, forms_that_a_back_end_lacks_are_missing);

@@ -171,6 +171,7 @@ static int open_world(Gssmc *g) {
                      .real = g->dtype && strcmp(g->dtype, "f64") == 0 ? IR_F64 : IR_F32,
                      .binds = g->bind_pairs,
                      .n_binds = g->binds.n + 1,
+                     .strict_binds = true,
                      .sets = g->set_pairs,
                      .n_sets = g->sets.n,
                      .dims = g->dim_pairs,
@@ -226,6 +227,20 @@ int gssmc_check_entry(Gssmc *g, const OptCommand *command, const char *file, con
                       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
 }
 
+int gssmc_check_concrete(Gssmc *g, const OptCommand *command, const char *name) {
+    const LangEntry *entries;
+    int n = lang_entries(g->world, &entries);
+
+    for (int i = 0; i < n; i++) {
+        if (entries[i].instance[0] || strcmp(entries[i].name, name) != 0)
+            continue;
+        const char *why = gssmc_why_generic(g, &entries[i]);
+        if (why)
+            return opt_refuse(command, "'%s' is generic: %s", name, why);
+    }
+    return EXIT_OK;
+}
+
 int gssmc_report(Gssmc *g) {
     if (g->diag.n == 0)
         return EXIT_OK;
@@ -241,8 +256,8 @@ void gssmc_print_passes(const Gssmc *g, const RtProgram *p) {
         if (g->time_passes)
             printf(" %9.3f ms", 1e3 * s->seconds);
         if (g->pass_stats)
-            printf("  %6d -> %6d nodes%s", s->nodes_before, s->nodes_after,
-                   s->changed ? "" : "  unchanged");
+            printf("  %6d -> %6d %s%s", s->nodes_before, s->nodes_after,
+                   pass_info[s->pass].lower ? "kernels" : "nodes", s->changed ? "" : "  unchanged");
         putchar('\n');
     }
     if (g->notes) {

@@ -31,6 +31,12 @@ typedef struct Gssmc {
     int n_dim_pairs;
 } Gssmc;
 
+// What gssmc compile tells about: begun once, then one call for each entry.
+typedef struct GssmcReport {
+    bool json, quiet; // quiet: --emit writes to standard output
+    int n;
+} GssmcReport;
+
 // A data file. `names` are those of the arrays with the renames applied: "in.x", "p.key.w".
 typedef struct GssmcData {
     RtTensorFile file;
@@ -83,6 +89,9 @@ int gssmc_reopen(Gssmc *g, const OptCommand *command, const char *file, const La
 // after a message with the nearest name.
 int gssmc_check_entry(Gssmc *g, const OptCommand *command, const char *file, const char *name);
 
+// Whether `name` can be compiled as it is: EXIT_OK, or EXIT_BAD_USAGE after saying which -D is missing.
+int gssmc_check_concrete(Gssmc *g, const OptCommand *command, const char *name);
+
 // Prints the diagnostics so far and gives the exit code for them: EXIT_OK when there is none.
 int gssmc_report(Gssmc *g);
 
@@ -92,6 +101,15 @@ int gssmc_check_numeric(Gssmc *g, const OptCommand *command, const char *name);
 
 // Whether there is no code without this pass.
 bool gssmc_pass_is_needed(PassId id);
+
+// Why an entry is compiled only where it is called, or with further -D; NULL where it is not so.
+const char *gssmc_why_generic(Gssmc *g, const LangEntry *e);
+
+// The file with dims, options and settings as bound; a program; an entry that is generic; the end.
+void gssmc_report_begin(GssmcReport *r, const Gssmc *g, const char *file);
+void gssmc_report_program(GssmcReport *r, const Gssmc *g, const LangEntry *e, const RtProgram *p);
+void gssmc_report_generic(GssmcReport *r, const LangEntry *e, const char *why);
+void gssmc_report_end(const GssmcReport *r);
 
 // Prints --time-passes and --pass-stats of a program.
 void gssmc_print_passes(const Gssmc *g, const RtProgram *p);

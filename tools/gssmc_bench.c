@@ -102,15 +102,13 @@ static int bench(const OptCommand *self, Gssmc *g, const OptRest *rest, double s
     int n = lang_entries(g->world, &entries), n_chosen = 0, n_made = 0, code = EXIT_OK;
 
     if (rest->n == 2 &&
-        (code = gssmc_check_entry(g, self, rest->items[0], rest->items[1])) != EXIT_OK)
+        ((code = gssmc_check_entry(g, self, rest->items[0], rest->items[1])) != EXIT_OK ||
+         (code = gssmc_check_concrete(g, self, rest->items[1])) != EXIT_OK))
         return code;
     for (int i = 0; i < n; i++)
         n_chosen += is_chosen(&entries[i], rest);
     if (n_chosen == 0)
-        return opt_refuse(self,
-                          rest->n == 2 ? "'%s' takes any records or functions: it has no step"
-                                       : "'%s' has no program: name a function",
-                          rest->items[rest->n - 1]);
+        return opt_refuse(self, "'%s' has no program: name a function", rest->items[0]);
     if (json)
         printf("{\"steps\": [");
     for (int i = 0; i < n && code == EXIT_OK; i++)

@@ -74,60 +74,6 @@ static int emit(const Gssmc *g, const OptCommand *self, const RtProgram *p, cons
     return EXIT_OK;
 }
 
-static double pass_seconds(const RtProgram *p) {
-    double sum = 0;
-
-    for (int i = 0; i < p->passes.n; i++)
-        sum += p->passes.stats[i].seconds;
-    return sum;
-}
-
-static void print_program(const Gssmc *g, const RtProgram *p) {
-    int64_t n_params = 0;
-    double bytes = 0;
-
-    for (int i = 0; i < p->fn->body->n_params; i++)
-        if (p->fn->inputs[i].role == IR_ROLE_PARAM) {
-            IrType *t = ir_node_type(p->fn->body->params[i]);
-            int64_t count = ir_dim_max(ir_type_count(p->fn->dims, t));
-            n_params += count;
-            bytes += (double)count * (double)ir_dtype_size(t->dtype);
-        }
-    printf("%s\n", p->name);
-    printf("  parameters %lld (%.0f bytes)   kernels %d (%d distinct)   multiply-adds %.4g   bytes "
-           "moved %.4g\n",
-           (long long)n_params, bytes, p->n_calls, p->schedule->n_kernels, p->flops / 2, p->bytes);
-    printf("  arena %lld bytes   residuals %lld bytes\n", (long long)p->schedule->arena_bytes,
-           (long long)p->schedule->residual_bytes);
-    printf(
-        "  read %.1f ms   passes %.1f ms   code %.1f ms   cache %d of %d   object code %zu bytes\n",
-        1e3 * p->read_seconds, 1e3 * pass_seconds(p),
-        1e3 * (p->code.emit_seconds + p->code.optimize_seconds + p->code.codegen_seconds +
-               p->code.link_seconds),
-        p->code.n_cached, p->code.n_kernels, p->code.code_bytes);
-    gssmc_print_passes(g, p);
-}
-
-static void print_bindings(const Gssmc *g) {
-    const LangBinding *b;
-    int n = lang_bindings(g->world, &b);
-    static const char *const titles[] = {
-        [LANG_DIM] = "dims", [LANG_OPTION] = "options", [LANG_SETTING] = "settings"};
-
-    for (int kind = LANG_DIM; kind <= LANG_SETTING; kind++) {
-        bool any = false;
-        for (int i = 0; i < n; i++) {
-            if ((int)b[i].kind != kind)
-                continue;
-            printf("%s%s%s%s%s = %s", any ? ", " : titles[kind], any ? "" : "  ", b[i].instance,
-                   b[i].instance[0] ? "." : "", b[i].name, b[i].value);
-            any = true;
-        }
-        if (any)
-            putchar('\n');
-    }
-}
-
 static bool is_chosen(const OptRest *rest, const char *name) {
     for (int i = 1; i < rest->n; i++)
         if (strcmp(rest->items[i], name) == 0)
@@ -155,89 +101,107 @@ static int parse_forms(const OptCommand *self, Arena *a, const char *list, const
     return EXIT_OK;
 }
 
-static int compile_all(const OptCommand *self, Gssmc *g, const OptRest *rest,
-                       const Form *const *chosen, int n_chosen, const char *output) {
-    const LangEntry *entries;
-    int n = lang_entries(g->world, &entries);
-    int n_made = 0, code = EXIT_OK;
-    const char *dump = g->dump;
+// How compile was called.
+typedef struct Compile {
+    const OptCommand *self;
+    Gssmc *g;
+    const OptRest *rest;
+    const Form *forms[N_FORMS];
+    int n_forms;
+    const char *output;
+    GssmcReport report;
+    int n_made, code;
+} Compile;
+
+static void emit_all(Compile *c, const RtProgram *p) {
+    struct stat st;
+    char why[512];
+    bool is_dir = c->output && ((stat(c->output, &st) == 0 && S_ISDIR(st.st_mode)) ||
+                                c->n_forms > 1 || c->rest->n != 2);
+
+    if (is_dir && c->n_forms && !buf_make_dirs(c->output, why, sizeof why)) {
+        fprintf(stderr, "gssmc %s: %s\n", c->self->name, why);
+        c->code = EXIT_CANNOT_CREATE;
+    }
+    for (int k = 0; k < c->n_forms && (c->code == EXIT_OK || c->code == EXIT_CHECK); k++) {
+        int code = emit(c->g, c->self, p, c->forms[k], c->output, is_dir);
+        c->code = code == EXIT_OK ? c->code : code;
+    }
+}
+
+static void compile_entry(Compile *c, const LangEntry *e) {
+    Gssmc *g = c->g;
+    LangRequest request = {.instance = "", .name = e->name};
     char why[512];
 
-    for (int i = 1; i < rest->n; i++)
-        if ((code = gssmc_check_entry(g, self, rest->items[0], rest->items[i])) != EXIT_OK)
+    if (g->dump && c->rest->n != 2) // each has a folder of its own
+        g->def.passes.dump_dir = arena_printf(&g->arena, "%s/%s", g->dump, e->name);
+    RtProgram *p =
+        rt_program_new(&g->arena, g->world, &g->diag, &request, &g->def, why, sizeof why);
+    if (!p && why[0])
+        fprintf(stderr, "gssmc %s: %s: %s\n", c->self->name, e->name, why);
+    if (!p) {
+        c->code = why[0] ? EXIT_BUG : EXIT_BAD_INPUT;
+        return;
+    }
+    int differs = gssmc_check_numeric(g, c->self, e->name);
+    c->code = c->code == EXIT_OK ? differs : c->code;
+    gssmc_report_program(&c->report, g, e, p);
+    emit_all(c, p);
+    rt_program_free(p);
+    c->n_made++;
+}
+
+static int compile_all(Compile *c) {
+    const LangEntry *entries;
+    const char *file = c->rest->items[0], *why;
+    int n = lang_entries(c->g->world, &entries), code, n_generic = 0;
+
+    for (int i = 1; i < c->rest->n; i++)
+        if ((code = gssmc_check_entry(c->g, c->self, file, c->rest->items[i])) != EXIT_OK)
             return code;
-    bool quiet = n_chosen > 0 && !output;
-    if (!quiet) {
-        printf("%s\n", rest->items[0]);
-        print_bindings(g);
-    }
+    gssmc_report_begin(&c->report, c->g, file);
     for (int i = 0; i < n; i++) {
-        if (entries[i].instance[0] || !is_chosen(rest, entries[i].name))
+        if (entries[i].instance[0] || !is_chosen(c->rest, entries[i].name))
             continue;
-        if (entries[i].generic) {
-            if (!quiet)
-                printf("%s\n  compiled where it is called: it takes any records or functions\n",
-                       entries[i].name);
-            continue;
-        }
-        LangRequest request = {.instance = "", .name = entries[i].name};
-        if (dump && rest->n != 2) // each has a folder of its own
-            g->def.passes.dump_dir = arena_printf(&g->arena, "%s/%s", dump, entries[i].name);
-        RtProgram *p =
-            rt_program_new(&g->arena, g->world, &g->diag, &request, &g->def, why, sizeof why);
-        if (!p && why[0])
-            fprintf(stderr, "gssmc %s: %s: %s\n", self->name, entries[i].name, why);
-        if (!p) {
-            code = why[0] ? EXIT_BUG : EXIT_BAD_INPUT;
-            continue;
-        }
-        int differs = gssmc_check_numeric(g, self, entries[i].name);
-        code = code == EXIT_OK ? differs : code;
-        if (!quiet)
-            print_program(g, p);
-        struct stat st;
-        bool is_dir = output && ((stat(output, &st) == 0 && S_ISDIR(st.st_mode)) || n_chosen > 1 ||
-                                 rest->n != 2);
-        if (is_dir && n_chosen && !buf_make_dirs(output, why, sizeof why)) {
-            fprintf(stderr, "gssmc %s: %s\n", self->name, why);
-            code = EXIT_CANNOT_CREATE;
-        }
-        for (int k = 0; k < n_chosen && (code == EXIT_OK || code == EXIT_CHECK); k++)
-            code = emit(g, self, p, chosen[k], output, is_dir);
-        rt_program_free(p);
-        n_made++;
+        if ((why = gssmc_why_generic(c->g, &entries[i]))) {
+            gssmc_report_generic(&c->report, &entries[i], why);
+            n_generic++;
+        } else
+            compile_entry(c, &entries[i]);
     }
-    int reported = gssmc_report(g);
-    if (n_made == 0 && code == EXIT_OK && !quiet)
+    gssmc_report_end(&c->report);
+    int reported = gssmc_report(c->g);
+    if (c->n_made == 0 && n_generic == 0 && c->code == EXIT_OK && !c->report.quiet &&
+        !c->report.json)
         printf("nothing to compile\n");
-    return reported != EXIT_OK ? reported : code;
+    return reported != EXIT_OK ? reported : c->code;
 }
 
 int command_compile(const OptCommand *self, int argc, char **argv) {
     Gssmc g = {0};
-    const char *emit_list = NULL, *output = NULL;
+    OptRest rest = {.least = 1, .most = 1000};
+    Compile c = {.self = self, .g = &g, .rest = &rest};
+    const char *emit_list = NULL;
     const Opt table[] = {
         GSSMC_OPTIONS(&g),
         {"emit", 0, OPT_TEXT, &emit_list, "LIST",
          "ir,schedule,llvm,llvm-opt,asm,obj,dot: what to write"},
-        {"output", 'o', OPT_TEXT, &output, "FILE|DIR", "where to write it (standard output)"},
+        {"output", 'o', OPT_TEXT, &c.output, "FILE|DIR", "where to write it (standard output)"},
+        {"json", 0, OPT_FLAG, &c.report.json, NULL, "print what was made as JSON"},
     };
-    OptRest rest = {.least = 1, .most = 1000};
-    const Form *chosen[N_FORMS];
-    int n_chosen = 0;
 
     int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);
     if (code != OPT_GO_ON)
         return code;
-    if (output && !emit_list) {
+    if (c.output && !emit_list)
         code = opt_refuse(self, "-o says where, and --emit is missing, which says what");
-        goto end;
+    else if (!emit_list ||
+             (code = parse_forms(self, &g.arena, emit_list, c.forms, &c.n_forms)) == EXIT_OK) {
+        c.report.quiet = c.n_forms > 0 && !c.output;
+        if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)
+            code = compile_all(&c);
     }
-    if (emit_list && (code = parse_forms(self, &g.arena, emit_list, chosen, &n_chosen)) != EXIT_OK)
-        goto end;
-    if ((code = gssmc_open(&g, self, rest.items[0])) == EXIT_OK)
-        code = compile_all(self, &g, &rest, chosen, n_chosen, output);
-end:
     return gssmc_close(&g, code);
 }
 

@@ -333,7 +333,7 @@ static int run(Run *r, bool check, double tolerance, uint64_t seed, const char *
         return opt_refuse(r->self, "--grad is for functions, and '%s' is a program", r->function);
     int code = gssmc_data_bind_dims(&r->data, g, r->self, r->file, r->function);
 
-    if (code != EXIT_OK)
+    if (code != EXIT_OK || (code = gssmc_check_concrete(g, r->self, r->function)) != EXIT_OK)
         return code;
     int n_paths = check ? more_outputs(r, &paths) : 0;
     LangRequest request = {.instance = "",
