@@ -147,7 +147,6 @@ static IrSlot *clone_slots(Arena *a, const IrSlot *slots, int n) {
     for (int i = 0; i < n; i++) {
         own[i] = slots[i];
         own[i].name = slots[i].name ? arena_strdup(a, slots[i].name) : NULL;
-        own[i].init = slots[i].init ? arena_strdup(a, slots[i].init) : NULL;
     }
     return own;
 }

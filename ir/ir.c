@@ -132,7 +132,6 @@ void ir_block_add_result(IrFunction *f, IrBlock *b, IrNode *n) {
 // A slot with strings of its own, and the fields that its role does not use at rest.
 static IrSlot own_slot(Arena *a, IrSlot slot) {
     slot.name = arena_strdup(a, slot.name ? slot.name : "");
-    slot.init = slot.init ? arena_strdup(a, slot.init) : NULL;
     if (slot.role != IR_ROLE_UPDATE)
         slot.target = -1;
     return slot;

@@ -156,7 +156,6 @@ typedef struct IrSlot {
     IrRole role;
     int target;       // UPDATE: index of the input that it replaces; else -1
     double value;     // SETTING: default
-    const char *init; // PARAM, STATE: initialiser as text ("uniform -0.2 0.2"), see runtime/exec
 } IrSlot;
 
 struct IrFunction {

@@ -285,8 +285,6 @@ static bool read_slot(IrParser *p, bool output, IrDtype dtype, IrSlot *out) {
     ir_parse_advance(p);
     if (!ir_parse_string(p, &out->name))
         return false;
-    if (ir_parse_accept_word(p, "init") && !ir_parse_string(p, &out->init))
-        return false;
     if (out->role == IR_ROLE_SETTING &&
         (!ir_parse_expect(p, '=') || !ir_parse_value(p, dtype, &out->value)))
         return false;

@@ -311,10 +311,6 @@ static void print_nodes(const Printer *p, const IrBlock *b, int indent) {
 static void print_slot(const Printer *p, const IrSlot *s, IrDtype dtype) {
     buf_printf(p->out, " %s ", ir_role_name(s->role));
     ir_print_string(p->out, s->name);
-    if (s->init) {
-        buf_puts(p->out, " init ");
-        ir_print_string(p->out, s->init);
-    }
     if (s->role == IR_ROLE_SETTING) {
         buf_puts(p->out, " = ");
         ir_print_value(p->out, dtype, s->value);

@@ -90,10 +90,6 @@ static void read_slot(TextReader *r, IrSchedule *s, bool is_output) {
         text_expect(r, "=");
         slot.value = text_double(r);
     }
-    if (text_accept(r, "init")) {
-        text_expect(r, "=");
-        slot.init = text_quoted(r);
-    }
     if (r->failed)
         return;
     if (!is_output) {

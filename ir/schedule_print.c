@@ -260,10 +260,6 @@ static void print_slot(Buf *out, const IrSchedule *s, bool is_output, int i, boo
         buf_puts(out, " value=");
         print_double(out, slot->value);
     }
-    if (slot->init) {
-        buf_puts(out, " init=");
-        print_quoted(out, slot->init);
-    }
     if (is_output && s->update_in_place && s->update_in_place[i])
         buf_puts(out, " in_place");
     end_line(out, is_output ? (Loc){0} : n->loc, locs);

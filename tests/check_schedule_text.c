@@ -29,7 +29,7 @@ static const char everything[] =
     "dim N max=100 likely=50\n"
     "dim H max=8\n"
     "input 0 in xc: f32[N,6]\n"
-    "input 1 p dynamics.w: f32[6,32] init=\"uniform -0.2 0.2\"\n"
+    "input 1 p dynamics.w: f32[6,32]\n"
     "input 2 set \"a \\\"rate\\\"\": f32[] value=0.001\n"
     "input 3 s steps: i32[N]\n"
     "output 0 out loss: f32[N,32]\n"
@@ -223,7 +223,7 @@ static const Wrong wrongs[] = {
     {"  store a2[32*i0 + i1] = s1\n", "  store a2[32*i0 + 1*i0] = s1\n",
      "the index stands twice in one sum", 23, 0},
     {"  call @k2(%new_w)\n}\n", "  call @k2(%new_w)\n", "expected 'seq'", 65, 1},
-    {"uniform -0.2 0.2\"", "uniform -0.2 0.2", "expected '\"' at the end of a text", 6, 0},
+    {"\"everything\" {", "\"everything {", "expected '\"' at the end of a text", 26, 0},
 
     {"par rows=N", "par rows=H", "its axis 0 is not the rows of par: N, not H", 0, 0},
     {"  barrier\n", "", "with no barrier between", 0, 0},
