@@ -72,6 +72,12 @@ static LLVMValueRef map_floor(LlvmFn *f, LLVMValueRef const *x) {
     return llvm_intrinsic(f, "llvm.floor", &type, 1, &in, 1);
 }
 
+static LLVMValueRef map_round(LlvmFn *f, LLVMValueRef const *x) {
+    LLVMTypeRef type = LLVMTypeOf(x[0]);
+    LLVMValueRef in = x[0];
+    return llvm_intrinsic(f, "llvm.roundeven", &type, 1, &in, 1);
+}
+
 static LLVMValueRef map_relu(LlvmFn *f, LLVMValueRef const *x) {
     LLVMValueRef zero = zero_like(x[0]);
     return llvm_choose(f, llvm_less_equal(f, x[0], zero), zero, x[0]);
@@ -91,6 +97,37 @@ static LLVMValueRef map_mul(LlvmFn *f, LLVMValueRef const *x) {
 
 static LLVMValueRef map_div(LlvmFn *f, LLVMValueRef const *x) {
     return llvm_div(f, x[0], x[1]);
+}
+
+// Divisors of 0 and -1, for which the machine's division fails, are replaced by 1.
+static LLVMValueRef safe_divisor(LlvmFn *f, LLVMValueRef y) {
+    LLVMTypeRef type = LLVMTypeOf(y);
+    LLVMValueRef bad = llvm_or(f, llvm_equal(f, y, zero_like(y)), llvm_equal(f, y, llvm_num(type, -1)));
+    return llvm_choose(f, bad, llvm_num(type, 1), y);
+}
+
+// Whether a rest of the other sign than the divisor is left.
+static LLVMValueRef is_rounded_up(LlvmFn *f, LLVMValueRef rest, LLVMValueRef y) {
+    LLVMValueRef zero = zero_like(y);
+    LLVMValueRef signs = llvm_not_equal(f, llvm_less(f, rest, zero), llvm_less(f, y, zero));
+    return llvm_and(f, llvm_not_equal(f, rest, zero), signs);
+}
+
+static LLVMValueRef map_floor_div(LlvmFn *f, LLVMValueRef const *x) {
+    LLVMTypeRef type = LLVMTypeOf(x[0]);
+    LLVMValueRef by = safe_divisor(f, x[1]);
+    LLVMValueRef q = LLVMBuildSDiv(f->b, x[0], by, ""), r = LLVMBuildSRem(f->b, x[0], by, "");
+    q = llvm_choose(f, is_rounded_up(f, r, by), llvm_sub(f, q, llvm_num(type, 1)), q);
+    q = llvm_choose(f, llvm_equal(f, x[1], llvm_num(type, -1)), llvm_neg(f, x[0]), q);
+    return llvm_choose(f, llvm_equal(f, x[1], zero_like(q)), zero_like(q), q);
+}
+
+// The rest by -1, like that by 1, is 0.
+static LLVMValueRef map_mod(LlvmFn *f, LLVMValueRef const *x) {
+    LLVMValueRef by = safe_divisor(f, x[1]);
+    LLVMValueRef r = LLVMBuildSRem(f->b, x[0], by, "");
+    r = llvm_choose(f, is_rounded_up(f, r, by), llvm_add(f, r, by), r);
+    return llvm_choose(f, llvm_equal(f, x[1], zero_like(r)), x[0], r);
 }
 
 static LLVMValueRef map_pow(LlvmFn *f, LLVMValueRef const *x) {

@@ -23,6 +23,7 @@
 #define R(fn)                                      fn##f
 #define F32_SAME(name, inputs, expr)               VECTOR(f32, name, inputs, float, f, f, float, expr)
 #define F32_REAL(name, inputs, expr)               VECTOR(f32, name, inputs, float, f, f, float, expr)
+#define F32_INT(name, inputs, expr)                // i32 operands only
 #define F32_BOOL(name, inputs, expr)               VECTOR(f32, name, inputs, float, f, b, uint8_t, expr)
 #define F32_LOGIC(name, inputs, expr)              // bool operands only
 #define MAP(name, inputs, result, grad, expr, doc) F32_##result(name, inputs, expr)
@@ -32,6 +33,7 @@
 #define R(fn)                                      fn
 #define F64_SAME(name, inputs, expr)               VECTOR(f64, name, inputs, double, d, d, double, expr)
 #define F64_REAL(name, inputs, expr)               VECTOR(f64, name, inputs, double, d, d, double, expr)
+#define F64_INT(name, inputs, expr)                // i32 operands only
 #define F64_BOOL(name, inputs, expr)               VECTOR(f64, name, inputs, double, d, b, uint8_t, expr)
 #define F64_LOGIC(name, inputs, expr)              // bool operands only
 #define MAP(name, inputs, result, grad, expr, doc) F64_##result(name, inputs, expr)
@@ -50,6 +52,7 @@ static int32_t wrap(int64_t x) {
 
 #define I32_SAME(name, inputs, expr)               VECTOR(i32, name, inputs, int64_t, i, i, int32_t, wrap(expr))
 #define I32_REAL(name, inputs, expr)               // real operands only
+#define I32_INT(name, inputs, expr)                VECTOR(i32, name, inputs, int64_t, i, i, int32_t, wrap(expr))
 #define I32_BOOL(name, inputs, expr)               VECTOR(i32, name, inputs, int64_t, i, b, uint8_t, expr)
 #define I32_LOGIC(name, inputs, expr)              // bool operands only
 #define MAP(name, inputs, result, grad, expr, doc) I32_##result(name, inputs, expr)
@@ -57,6 +60,7 @@ static int32_t wrap(int64_t x) {
 
 #define LOG_SAME(name, inputs, expr)               // numbers only
 #define LOG_REAL(name, inputs, expr)               // numbers only
+#define LOG_INT(name, inputs, expr)                // numbers only
 #define LOG_BOOL(name, inputs, expr)               VECTOR(bool, name, inputs, int, b, b, uint8_t, expr)
 #define LOG_LOGIC(name, inputs, expr)              VECTOR(bool, name, inputs, int, b, b, uint8_t, expr)
 #define MAP(name, inputs, result, grad, expr, doc) LOG_##result(name, inputs, expr)
@@ -65,6 +69,7 @@ static int32_t wrap(int64_t x) {
 // clang-format off
 #define ROW_SAME(name)  {f32_##name, f64_##name, i32_##name, NULL},
 #define ROW_REAL(name)  {f32_##name, f64_##name, NULL,       NULL},
+#define ROW_INT(name)   {NULL,       NULL,       i32_##name, NULL},
 #define ROW_BOOL(name)  {f32_##name, f64_##name, i32_##name, bool_##name},
 #define ROW_LOGIC(name) {NULL,       NULL,       NULL,       bool_##name},
 // clang-format on

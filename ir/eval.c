@@ -14,20 +14,32 @@ typedef int64_t EvalI32(int64_t x, int64_t y, int64_t z);
 #pragma GCC diagnostic ignored "-Wtautological-compare"
 
 #define R(fn) fn##f
-#define MAP(name, inputs, result, grad, expr, doc)       \
+#define F32(name, expr)                                  \
     static float f32_##name(float x, float y, float z) { \
         (void)x, (void)y, (void)z;                       \
         return (float)(expr);                            \
     }
+#define F32_SAME  F32
+#define F32_REAL  F32
+#define F32_BOOL  F32
+#define F32_LOGIC F32
+#define F32_INT(name, expr)
+#define MAP(name, inputs, result, grad, expr, doc) F32_##result(name, expr)
 #include "ir/ops.def"
 #undef R
 
 #define R(fn) fn
-#define MAP(name, inputs, result, grad, expr, doc)           \
+#define F64(name, expr)                                      \
     static double f64_##name(double x, double y, double z) { \
         (void)x, (void)y, (void)z;                           \
         return (double)(expr);                               \
     }
+#define F64_SAME  F64
+#define F64_REAL  F64
+#define F64_BOOL  F64
+#define F64_LOGIC F64
+#define F64_INT(name, expr)
+#define MAP(name, inputs, result, grad, expr, doc) F64_##result(name, expr)
 #include "ir/ops.def"
 #undef R
 
@@ -36,28 +48,28 @@ typedef int64_t EvalI32(int64_t x, int64_t y, int64_t z);
         (void)x, (void)y, (void)z;                               \
         return expr;                                             \
     }
+#define WHOLE_INT WHOLE_SAME
 #define WHOLE_REAL(name, expr)
 #define WHOLE_BOOL(name, expr)
 #define WHOLE_LOGIC(name, expr)
 #define MAP(name, inputs, result, grad, expr, doc) WHOLE_##result(name, expr)
 #include "ir/ops.def"
 
-static EvalF32 *const eval_f32[IR_OP_COUNT] = {
-#define MAP(name, inputs, result, grad, expr, doc) [IR_OP_##name] = f32_##name,
-#include "ir/ops.def"
-};
+// i32 is there where the result has the type of the operands, and alone where they are whole.
+// clang-format off
+#define ROW_SAME(name)  {f32_##name, f64_##name, i32_##name},
+#define ROW_REAL(name)  {f32_##name, f64_##name, NULL},
+#define ROW_INT(name)   {NULL,       NULL,       i32_##name},
+#define ROW_BOOL(name)  {f32_##name, f64_##name, NULL},
+#define ROW_LOGIC(name) {f32_##name, f64_##name, NULL},
+// clang-format on
 
-static EvalF64 *const eval_f64[IR_OP_COUNT] = {
-#define MAP(name, inputs, result, grad, expr, doc) [IR_OP_##name] = f64_##name,
-#include "ir/ops.def"
-};
-
-static EvalI32 *const eval_i32[IR_OP_COUNT] = {
-#define TABLE_SAME(name) [IR_OP_##name] = i32_##name,
-#define TABLE_REAL(name)
-#define TABLE_BOOL(name)
-#define TABLE_LOGIC(name)
-#define MAP(name, inputs, result, grad, expr, doc) TABLE_##result(name)
+static const struct {
+    EvalF32 *f32;
+    EvalF64 *f64;
+    EvalI32 *i32;
+} rows[IR_OP_COUNT] = {
+#define MAP(name, inputs, result, grad, expr, doc) [IR_OP_##name] = ROW_##result(name)
 #include "ir/ops.def"
 };
 
@@ -70,9 +82,9 @@ static double wrap(int64_t x) {
 double ir_eval_map(IrOp op, IrDtype dtype, const double *x) {
     int n = ir_op_info[op].n_in;
     double a = x[0], b = n > 1 ? x[1] : 0, c = n > 2 ? x[2] : 0;
+    if (rows[op].i32 && (dtype == IR_I32 || !rows[op].f64))
+        return wrap(rows[op].i32((int64_t)a, (int64_t)b, (int64_t)c));
     if (dtype == IR_F32)
-        return (double)eval_f32[op]((float)a, (float)b, (float)c);
-    if (dtype == IR_I32 && eval_i32[op])
-        return wrap(eval_i32[op]((int64_t)a, (int64_t)b, (int64_t)c));
-    return eval_f64[op](a, b, c);
+        return (double)rows[op].f32((float)a, (float)b, (float)c);
+    return rows[op].f64(a, b, c);
 }

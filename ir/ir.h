@@ -45,6 +45,7 @@ typedef enum IrKind {
 typedef enum IrMapResult {
     IR_RESULT_SAME,
     IR_RESULT_REAL,
+    IR_RESULT_INT,
     IR_RESULT_BOOL,
     IR_RESULT_LOGIC
 } IrMapResult;

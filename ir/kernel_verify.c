@@ -99,6 +99,8 @@ static bool takes(IrMapResult result, IrDtype dtype) {
         return dtype != IR_BOOL;
     case IR_RESULT_REAL:
         return ir_dtype_is_real(dtype);
+    case IR_RESULT_INT:
+        return dtype == IR_I32;
     case IR_RESULT_BOOL:
         return true;
     case IR_RESULT_LOGIC:

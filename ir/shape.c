@@ -150,6 +150,8 @@ bool ir_shape_elementwise(IrFunction *f, IrNode *n, Buf *why) {
         return breaks_in(why, n, 0, t.dtype == IR_BOOL ? "map: numbers" : "map: truth values");
     if (result == IR_RESULT_REAL && !ir_dtype_is_real(t.dtype))
         return breaks_in(why, n, 0, "map: reals");
+    if (result == IR_RESULT_INT && t.dtype != IR_I32)
+        return breaks_in(why, n, 0, "map: whole numbers");
     if (result == IR_RESULT_BOOL)
         t.dtype = IR_BOOL;
     return give(f, n, t);

@@ -182,6 +182,13 @@ static const Example examples[] = {
     {"-7 // 2",                   "i32[]",    "-4"},
     {"2 ** 10 - 1",               "i32[]",    "1023"},
     {"2 ** -1",                   "f64[]",    "0.5"},
+    // whole numbers at run time
+    {"(" V " - 3) // 2",          "i32[3]",   "-1 -1 0"},
+    {"(arange(7) - 3) % 3",       "i32[7]",   "0 1 2 0 1 2 0"},
+    {"(arange(7) - 3) % -3",      "i32[7]",   "0 -2 -1 0 -2 -1 0"},
+    {V " // (" V " - 2)",         "i32[3]",   "-1 0 3"},
+    {V " % (" V " - 2)",          "i32[3]",   "0 2 0"},
+    {"7 // " V,                   "i32[3]",   "7 3 2"},
     {"width + latent",            "i32[]",    "7"},
     {"1 if width > latent else 2", "i32[]",   "2"},
     {"1 if kind == 'relu' and not fast else 2", "i32[]", "1"},
@@ -204,6 +211,13 @@ static const Example examples[] = {
     {"where(" V " > 1, 0.5, 0)",  "f64[3]",   "0 0.5 0.5"},
     {"real(" V " > 1 and " V " < 3 or not (" V " < 3))", "f64[3]", "0 1 1"},
     {"clip(real(" V "), 1.5, 2)", "f64[3]",   "1.5 2 2"},
+    {"real((" V " > 1) == (" V " < 3))", "f64[3]", "0 1 0"},
+    {"real((" V " > 1) != true)", "f64[3]",   "1 0 0"},
+    {"real(any(" V " > 2)) + 2 * real(all(" V " > 2))", "f64[]", "1"},
+    {"real(all(" M " > 0, axis=1)) + 2 * real(any(" M " > 4, axis=1))", "f64[2]", "0 3"},
+    {"real(any(zeros([0]) > 0)) + 2 * real(all(zeros([0]) > 0))", "f64[]", "2"},
+    {"round(stack(0.5, 1.5, -2.5, 2.4))", "f64[4]", "0 2 -2 2"},
+    {"ceil(stack(0.5, 2.0, -2.5))", "f64[3]", "1 2 -2"},
     // broadcasting
     {M " + " V,                   "f64[2,3]", "1 3 5 4 6 8"},
     {"reshape(real(" V "), [3, 1]) * " V, "f64[3,3]", "1 2 3 2 4 6 3 6 9"},
@@ -221,6 +235,17 @@ static const Example examples[] = {
     {"sum(" M ", axis=[-1], keepdims=true)", "f64[2,1]", "3 12"},
     {"max(" M ", axis=-1) - min(" M ", axis=-1)", "f64[2]", "2 2"},
     {"mean(" M ", axis=1)",       "f64[2]",   "1 4"},
+    {"prod(" V ") + prod(zeros([0]))", "f64[]", "7"},
+    {"prod(" M " + 1)",           "f64[]",    "720"},
+    {"prod(" M " + 1, axis=0)",   "f64[3]",   "4 10 18"},
+    {"prod(" M ", axis=[-1], keepdims=true)", "f64[2,1]", "0 60"},
+    {"cumsum(" V ")",             "i32[3]",   "1 3 6"},
+    {"cumsum(" M ", axis=0)",     "f64[2,3]", "0 1 2 3 5 7"},
+    {"cumprod(" M " + 1)",        "f64[2,3]", "1 2 6 4 20 120"},
+    {"logaddexp(log(stack(1.0, 5.0)), log(2.0)) - log(stack(3.0, 7.0))", "f64[2]", "0 0"},
+    {"logaddexp(stack(0.0, 1000.0), 1000.0)", "f64[2]", "1000 1000.693147"},
+    {"logaddexp(log(zeros([1])), log(zeros([1])))", "f64[1]", "-inf"},
+    {"grad(tie, wrt='x')(0.7)",   "f64[]",    "1.5"},
     {"var(" M ", axis=1)",        "f64[2]",   "0.666667 0.666667"},
     {"norm(stack(3.0, 4.0))",     "f64[]",    "5"},
     {"argmax(stack(1.0, 3.0, 3.0))", "i32[]", "1"},
@@ -250,7 +275,7 @@ static const Example examples[] = {
     {"one_hot(stack(1, 3, -1), 3)", "f64[3,3]", "0 1 0 0 0 0 0 0 0"},
     {"size(" M ") + size(" M ", 1)", "i32[]", "9"},
     {"reshape(" M ", shape(" M ".T))", "f64[3,2]", "0 1 2 3 4 5"},
-    {"eye(N=2)",                  "f64[2,2]", "1 0 0 1"},
+    {"eye(2)",                    "f64[2,2]", "1 0 0 1"},
     {"full([2], 3) + zeros_like(ones([2]))", "f64[2]", "3 3"},
     {"arange(width)",             "i32[3]",   "0 1 2"},
     // indices
@@ -289,6 +314,7 @@ static const char *const around = //
     "  scaled: {inputs: {x: \"[3]\", by: \"[]\"}, output: x * by}\n"
     "  twice: {inputs: {f: function, x: P}, output: f(f(x))}\n"
     "  square: {inputs: {x: \"[]\"}, output: x * x}\n"
+    "  tie: {inputs: {x: \"[]\"}, output: \"x + logaddexp(x, 0.7)\"}\n"
     "  cube: {inputs: {x: \"[]\"}, output: x * x * x}\n"
     "  slope: {inputs: {x: \"[]\"}, output: \"grad(cube, wrt='x')(x)\"}\n"
     "  fraction: {inputs: {x: \"[N]\"}, output: 1 / N}\n"

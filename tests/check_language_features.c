@@ -149,6 +149,22 @@ static const Feature features[] = {
      "    output: {n: never.steps, s: never.s, o: at_once}"},
     {"gradient past a loop that ends", "grad(past, wrt='a')(a, y)"},
 
+    // whole numbers, truth values, sums and products on the way
+    {"minibatch indices", "\n    nodes:\n"
+     "      path:\n"
+     "        scan: {carry: {s: 0.0}, steps: 5}\n"
+     "        nodes: {rows: \"(arange(3) + 3 * step) % size(x, 0)\", far: \"(step - 2) // i\"}\n"
+     "        next: {s: \"s + sum(gather(x, rows))\"}\n"
+     "        collect: {far: far, part: size(y) % (step - 1)}\n"
+     "    output: path"},
+    {"equality of truth values", "{e: \"b == (x[:, 0] > 0)\", n: b != true, a: any(b), l: \"all(b, axis=0)\"}"},
+    {"round and ceil", "{r: round(2.5 * x), c: ceil(y)}"},
+    {"cumsum and cumprod", "{s: cumsum(x), t: \"cumsum(x, axis=0)\", p: cumprod(y), i: cumsum(i)}"},
+    {"products", "{p: prod(y), q: \"prod(x, axis=0)\", r: \"prod(x, axis=[-1], keepdims=true)\", i: prod(i)}"},
+    {"cumsum under a map", "map(cumsum, x)"},
+    {"gradients of products, of zeros too", "\"grad(multiplied, wrt='x')(x * real(x > 0), y)\""},
+    {"logaddexp", "{l: \"logaddexp(9 * y, y * y)\", m: \"map(grad(added, wrt='u'), y)\"}"},
+
     // indices
     {"take_along one of each row", "\"take_along(x, i)\""},
     {"take_along several of each row", "\"take_along(x, stack(i, 2 - i, axis=-1))\""},
@@ -169,6 +185,10 @@ static const char *const around = //
     "  chosen:\n"
     "    inputs: {x: \"[N, 3]\", i: \"i32[N]\"}\n"
     "    output: \"sum(take_along(x, i) ** 2)\"\n"
+    "  multiplied:\n"
+    "    inputs: {x: \"[N, 3]\", y: \"[M]\"}\n"
+    "    output: sum(prod(x, axis=1)) + sum(cumprod(y) * cumsum(y)) * sum(x)\n"
+    "  added: {inputs: {u: \"[]\"}, output: \"logaddexp(3 * u, u * u)\"}\n"
     "  past:\n"
     "    inputs: {a: \"[]\", y: \"[M]\"}\n"
     "    nodes:\n"

@@ -143,7 +143,8 @@ enum { N_EDGES = sizeof edges / sizeof *edges };
 
 static bool is_real_row(IrOp op) {
     const IrOpInfo *info = &ir_op_info[op];
-    return info->kind == IR_KIND_MAP && info->result != IR_RESULT_LOGIC;
+    return info->kind == IR_KIND_MAP && info->result != IR_RESULT_LOGIC &&
+           info->result != IR_RESULT_INT;
 }
 
 // Where the value is exact (or exceptional) all must agree; elsewhere nearly.
@@ -191,7 +192,7 @@ START_TEST(whole_numbers_wrap) {
     IrOp op = (IrOp)_i;
     const IrOpInfo *info = &ir_op_info[op];
     bool fits =
-        info->kind == IR_KIND_MAP && (info->result == IR_RESULT_SAME ||
+        info->kind == IR_KIND_MAP && (info->result == IR_RESULT_SAME || info->result == IR_RESULT_INT ||
                                       (info->result == IR_RESULT_BOOL && op != IR_OP_is_finite));
     if (!fits)
         return;

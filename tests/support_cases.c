@@ -438,6 +438,7 @@ static IrNode *grad_apply(IrBuilder *b, IrOp op, const CaseShape *s, int variant
 
 // ---- the table ----------------------------------------------------------------------------------
 
+static const char whole[] = "its value is whole";
 static const char truth[] = "its value is a truth value";
 static const char constant[] = "it has no operand that is real";
 static const char gone[] = "it is replaced by what it stands for before gradients are made";
@@ -446,6 +447,7 @@ static const char gone[] = "it is replaced by what it stands for before gradient
 static const CaseRow map_rows[] = {
     [IR_RESULT_SAME]  = {CASE_ULPS, NUMBERS, 0, 1, false, 0, NULL,  map_inputs, map_apply},
     [IR_RESULT_REAL]  = {CASE_ULPS, REALS,   0, 1, false, 0, NULL,  map_inputs, map_apply},
+    [IR_RESULT_INT]   = {CASE_ULPS, I32,     0, 1, false, 0, whole, map_inputs, map_apply},
     [IR_RESULT_BOOL]  = {CASE_ULPS, NUMBERS, 0, 1, false, 0, truth, map_inputs, map_apply},
     [IR_RESULT_LOGIC] = {CASE_ULPS, BOOL,    0, 1, false, 0, truth, map_inputs, map_apply},
 };

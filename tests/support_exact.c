@@ -14,6 +14,7 @@ ROUNDED(abs, fabs(x))
 ROUNDED(sign, isnan(x) ? x : (double)((x > 0) - (x < 0)))
 ROUNDED(sqrt, sqrt(x))
 ROUNDED(floor, floor(x))
+ROUNDED(round, nearbyint(x))
 ROUNDED(relu, isnan(x) ? x : isgreater(x, 0.0) ? x : 0.0)
 ROUNDED(add, x + y)
 ROUNDED(sub, x - y)
@@ -48,6 +49,8 @@ WHOLE(sub, x - y)
 WHOLE(mul, x * y)
 WHOLE(max, x < y ? y : x)
 WHOLE(min, x > y ? y : x)
+WHOLE(floor_div, y ? (int64_t)floor((double)x / (double)y) : 0)
+WHOLE(mod, y ? x - y * (int64_t)floor((double)x / (double)y) : x)
 
 static const ExactRow rows[IR_OP_COUNT] = {
     [IR_OP_neg]         = {.rounded = rounded_neg, .whole = whole_neg},
@@ -63,11 +66,14 @@ static const ExactRow rows[IR_OP_COUNT] = {
     [IR_OP_sin]         = {.near = near_sin,     .native_ulps = {2, 2},     .ref_ulps = {1, 1}, .far = 1e5},
     [IR_OP_cos]         = {.near = near_cos,     .native_ulps = {2, 2},     .ref_ulps = {1, 1}, .far = 1e5},
     [IR_OP_floor]       = {.rounded = rounded_floor},
+    [IR_OP_round]       = {.rounded = rounded_round},
     [IR_OP_relu]        = {.rounded = rounded_relu},
     [IR_OP_add]         = {.rounded = rounded_add, .whole = whole_add},
     [IR_OP_sub]         = {.rounded = rounded_sub, .whole = whole_sub},
     [IR_OP_mul]         = {.rounded = rounded_mul, .whole = whole_mul},
     [IR_OP_div]         = {.rounded = rounded_div},
+    [IR_OP_floor_div]   = {.whole = whole_floor_div},
+    [IR_OP_mod]         = {.whole = whole_mod},
     [IR_OP_pow]         = {.near = near_pow,     .native_ulps = {1, 2},     .ref_ulps = {1, 1}},
     [IR_OP_max]         = {.rounded = rounded_max, .whole = whole_max},
     [IR_OP_min]         = {.rounded = rounded_min, .whole = whole_min},
@@ -84,9 +90,10 @@ static const ExactRow rows[IR_OP_COUNT] = {
 
 const ExactRow *exact_row(IrOp op) {
     const ExactRow *r = &rows[op];
-    if (!r->rounded && !r->near)
+    if (!r->rounded && !r->near && ir_op_info[op].result != IR_RESULT_INT)
         ck_abort_msg("no row for '%s' in tests/support_exact.c", ir_op_info[op].name);
-    if (!r->whole && ir_op_info[op].result == IR_RESULT_SAME)
+    IrMapResult result = ir_op_info[op].result;
+    if (!r->whole && (result == IR_RESULT_SAME || result == IR_RESULT_INT))
         ck_abort_msg("no whole numbers for '%s' in tests/support_exact.c", ir_op_info[op].name);
     return r;
 }

@@ -5,7 +5,8 @@
 
 #include "ir/ir.h"
 
-// One MAP row. Of the first two one is set; `whole` where the operation takes i32.
+// One MAP row. Of the first two one is set, unless operands are whole; `whole` where the operation
+// takes i32.
 typedef struct ExactRow {
     double (*rounded)(double x, double y); // the double next to the value, as IEEE rounds
     long double (*near)(long double x, long double y); // where no back end rounds exactly

@@ -48,7 +48,11 @@ int ops_inputs(IrDims *ds, IrOp op, int example, IrType *types) {
 
     if (info->kind == IR_KIND_MAP) {
         for (int k = 0; k < info->n_in; k++)
-            types[k] = type(ds, info->result == IR_RESULT_LOGIC ? IR_BOOL : IR_F64, s23);
+            types[k] = type(ds,
+                            info->result == IR_RESULT_LOGIC ? IR_BOOL
+                            : info->result == IR_RESULT_INT ? IR_I32
+                                                            : IR_F64,
+                            s23);
         return info->n_in;
     }
     switch ((int)op) {

@@ -291,6 +291,14 @@ static bool is_size(const Value *v) {
     return v->kind == VALUE_DIM || v->kind == VALUE_INT;
 }
 
+static bool is_whole(const Value *v) {
+    return is_size(v) || (v->kind == VALUE_TENSOR && v->type.dtype == IR_I32);
+}
+
+static bool is_truth(const Value *v) {
+    return v->kind == VALUE_BOOL || (v->kind == VALUE_TENSOR && v->type.dtype == IR_BOOL);
+}
+
 // + - * and exact // of sizes.
 static Value *size_arith(Cx *cx, char op, Value *x, Value *y, Loc loc) {
     IrDims *ds = cx->e->module->dims;
@@ -360,7 +368,8 @@ static const Operator operators[] = {
     {"<=", IR_OP_less_equal, false}, {">", IR_OP_less, true},
     {">=", IR_OP_less_equal, true},  {"==", IR_OP_equal, false},
     {"!=", IR_OP_not_equal, false},  {"and", IR_OP_logical_and, false},
-    {"or", IR_OP_logical_or, false},
+    {"or", IR_OP_logical_or, false}, {"//", IR_OP_floor_div, false},
+    {"%", IR_OP_mod, false},
 };
 
 typedef struct BinaryCall {
@@ -385,10 +394,12 @@ static Value *binary_leaf(Cx *cx, Value **in, int n, void *data) {
     if (is_size(x) && is_size(y) && x->kind == VALUE_DIM && y->kind == VALUE_DIM &&
         x->dim == y->dim && (is_equal || is_unequal))
         return value_bool(cx->e->a, is_equal);
-    if (!strcmp(op, "//") || !strcmp(op, "%")) {
-        elab_error(cx, c->loc, E_not_static, "'%s' is for whole numbers known at compile time", op);
+    if ((!strcmp(op, "//") || !strcmp(op, "%")) && !(is_whole(x) && is_whole(y))) {
+        elab_error(cx, c->loc, E_dtype_mismatch, "'%s' is for whole numbers", op);
         elab_note_value(cx, x);
         elab_note_value(cx, y);
+        if (*op == '/')
+            elab_note(cx, c->loc, "floor(x / y) is the quotient of reals, rounded down");
         return elab_poison(cx);
     }
 
@@ -404,6 +415,10 @@ static Value *binary_leaf(Cx *cx, Value **in, int n, void *data) {
     if ((is_equal || is_unequal) && value_is_static(x) && value_is_static(y) &&
         !(value_is_number(x) && value_is_number(y)))
         return value_bool(cx->e->a, value_same_type(x, y) == is_equal);
+    if ((is_equal || is_unequal) && is_truth(x) && is_truth(y)) {
+        x = in[0] = arith_cast(cx, x, IR_I32, NULL, c->loc);
+        y = in[1] = arith_cast(cx, y, IR_I32, NULL, c->loc);
+    }
     if (x->kind == VALUE_BOOL && y->kind == VALUE_BOOL && !strcmp(op, "and"))
         return value_bool(cx->e->a, x->i && y->i);
     if (x->kind == VALUE_BOOL && y->kind == VALUE_BOOL && !strcmp(op, "or"))

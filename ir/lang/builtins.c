@@ -9,7 +9,7 @@
 
 // ---- reading arguments --------------------------------------------------------------------------
 
-static bool read_bool(Cx *cx, const BuiltinCall *c, int option, bool or_else, bool *b) {
+bool builtin_bool(Cx *cx, const BuiltinCall *c, int option, bool or_else, bool *b) {
     const Value *v = c->options[option];
     *b = or_else;
     if (!v)
@@ -184,7 +184,7 @@ static Value *reduce_leaf(Cx *cx, const BuiltinCall *c, Value **in) {
     Value *x = builtin_tensor(cx, in[0], c->locs[0], false);
     int n, axes[IR_MAX_RANK];
     bool keep;
-    if (x->kind == VALUE_POISON || !read_bool(cx, c, 1, false, &keep) ||
+    if (x->kind == VALUE_POISON || !builtin_bool(cx, c, 1, false, &keep) ||
         !builtin_axes(cx, c->options[0], x->type.rank, c->option_locs[0], &n, axes))
         return value_poison();
     IrBuilder b = frame_builder(cx, c->loc);
@@ -342,6 +342,7 @@ static const Builtin builtins[] = {
     {"sin",             "x",           1, 1, {0}, make_map, IR_OP_sin, false, "sine"},
     {"cos",             "x",           1, 1, {0}, make_map, IR_OP_cos, false, "cosine"},
     {"floor",           "x",           1, 1, {0}, make_map, IR_OP_floor, false, "greatest whole number not above x"},
+    {"round",           "x",           1, 1, {0}, make_map, IR_OP_round, false, "nearest whole number; of two the even one"},
     {"relu",            "x",           1, 1, {0}, make_map, IR_OP_relu, false, "max(x, 0)"},
     {"is_finite",       "x",           1, 1, {0}, make_map, IR_OP_is_finite, false, "true where x is neither infinite nor NaN"},
     {"maximum",         "x, y",        2, 2, {0}, make_map, IR_OP_max, false, "the larger; a tie takes the first"},
@@ -355,6 +356,9 @@ static const Builtin builtins[] = {
     {"sum",             "x",           1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_sum, false, "sum over axes"},
     {"max",             "x",           1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_max, false, "largest over axes"},
     {"min",             "x",           1, 1, {"axis", "keepdims"}, make_reduce, IR_OP_reduce_min, false, "smallest over axes"},
+    {"prod",            "x",           1, 1, {"axis", "keepdims"}, builtin_prod, IR_OP_mul, false, "product over axes"},
+    {"cumsum",          "x",           1, 1, {"axis"}, builtin_cumulate, IR_OP_add, false, "sums along an axis up to each element"},
+    {"cumprod",         "x",           1, 1, {"axis"}, builtin_cumulate, IR_OP_mul, false, "products along an axis up to each element"},
 
     {"argmax",          "x",           1, 1, {0}, builtin_argmax, 0, false, "index of the largest along the last axis"},
     {"argmin",          "x",           1, 1, {0}, builtin_argmin, 0, false, "index of the smallest along the last axis"},
@@ -374,6 +378,7 @@ static const Builtin builtins[] = {
     {"shape",           "x",           1, 1, {0}, builtin_shape_list, 0, false, "the sizes, where a shape is expected"},
     {"size",            "x",           1, 2, {"axis"}, builtin_size, 0, false, "number of elements, or size of an axis"},
     {"arange",          "n",           1, 1, {0}, builtin_arange, 0, false, "0, 1, ... as i32"},
+    {"eye",             "n",           1, 1, {0}, builtin_eye, 0, false, "the identity matrix"},
     {"zeros",           "shape",       1, 1, {0}, builtin_zeros, 0, false, "zeros of a shape"},
     {"ones",            "shape",       1, 1, {0}, builtin_ones, 0, false, "ones of a shape"},
     {"full",            "shape, x",    2, 2, {0}, builtin_full, 0, false, "a scalar repeated to a shape"},

@@ -1,4 +1,5 @@
-// ir/lang/builtins.h -- what builtins.c, shapes.c, order.c and draws.c share. Private to ir/lang.
+// ir/lang/builtins.h -- what builtins.c, shapes.c, order.c, cumulate.c and draws.c
+// share. Private to ir/lang.
 #ifndef IR_LANG_BUILTINS_H
 #define IR_LANG_BUILTINS_H
 
@@ -12,6 +13,9 @@ Value *builtin_tensor(Cx *cx, Value *v, Loc loc, bool allow_bool);
 
 // An axis of `rank`, negative ones from the end. False, reported.
 bool builtin_axis(Cx *cx, const Value *v, int rank, Loc loc, int *axis);
+
+// An option that is true or false, `or_else` when left out. False, reported.
+bool builtin_bool(Cx *cx, const BuiltinCall *c, int option, bool or_else, bool *b);
 
 // Axes: none or null for all, a number, a list of distinct numbers. False, reported.
 bool builtin_axes(Cx *cx, const Value *v, int rank, Loc loc, int *n, int *axes);
@@ -28,6 +32,9 @@ Value *builtin_broadcast(Cx *cx, const BuiltinCall *c);
 Value *builtin_gather(Cx *cx, const BuiltinCall *c);
 Value *builtin_shape_list(Cx *cx, const BuiltinCall *c);
 Value *builtin_size(Cx *cx, const BuiltinCall *c);
+Value *builtin_prod(Cx *cx, const BuiltinCall *c);
+Value *builtin_cumulate(Cx *cx, const BuiltinCall *c);
+Value *builtin_eye(Cx *cx, const BuiltinCall *c);
 Value *builtin_arange(Cx *cx, const BuiltinCall *c);
 Value *builtin_zeros(Cx *cx, const BuiltinCall *c);
 Value *builtin_ones(Cx *cx, const BuiltinCall *c);

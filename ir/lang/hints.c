@@ -52,8 +52,6 @@ static const Hint hints[] = {
     {HINT_FUNCTION, "amax",          "did you mean 'max'?"},
     {HINT_FUNCTION, "isfinite",      "did you mean 'is_finite'?"},
     {HINT_FUNCTION, "isnan",         "x != x is true where x is NaN"},
-    {HINT_FUNCTION, "any",           "max(real(c)) > 0 is true where any is"},
-    {HINT_FUNCTION, "all",           "min(real(c)) > 0 is true where all are"},
     {HINT_FUNCTION, "float",         "did you mean 'real'?"},
     {HINT_FUNCTION, "mse_loss",      "a mean squared error is mean((x - y) ** 2)"},
     {HINT_FUNCTION, "cross_entropy", "log_softmax(x) gives the logarithms of the probabilities"},

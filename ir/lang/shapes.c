@@ -221,6 +221,16 @@ Value *builtin_arange(Cx *cx, const BuiltinCall *c) {
     return frame_value(cx, ir_iota(&b, ir_type(IR_I32, 1, &n), 0), NULL, c->loc);
 }
 
+Value *builtin_eye(Cx *cx, const BuiltinCall *c) {
+    IrDim *n = elab_size(cx, c->in[0], c->locs[0], "the number of rows");
+    if (!n)
+        return value_poison();
+    IrBuilder b = frame_builder(cx, c->loc);
+    IrType t = ir_type(IR_I32, 2, (IrDim *[]){n, n});
+    IrNode *hit = ir_equal(&b, ir_iota(&b, t, 0), ir_iota(&b, t, 1));
+    return frame_value(cx, ir_cast(&b, hit, cx->e->w->real), NULL, c->loc);
+}
+
 static Value *filled(Cx *cx, const BuiltinCall *c, double x) {
     int rank;
     IrDim *dims[IR_MAX_RANK];
