@@ -25,6 +25,7 @@ static const struct Entry {
     {"bptt_step", "objectives/bptt", "step", NULL},
     {"bptt_gradient", "objectives/bptt", "loss", "loss"},
     {"inferred_within", "tests/models/inferred_within", "loss", "loss"},
+    {"l2a_fit", "l2a", "fit", NULL},
 };
 enum { N_ENTRIES = sizeof entries / sizeof *entries };
 
