@@ -77,7 +77,9 @@ static RtProgram *build(LangWorld *w, const struct Entry *e, const PassOptions *
 }
 
 static IrSchedule *schedule_of(const struct Entry *e, const PassOptions *passes) {
-    return build(open_world(e), e, passes)->schedule;
+    RtProgram *p = build(open_world(e), e, passes);
+    rt_program_free(p); // the schedule stays
+    return p->schedule;
 }
 
 // ---- the outline --------------------------------------------------------------------------------
