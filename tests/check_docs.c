@@ -277,6 +277,43 @@ START_TEST(functions_of_the_manual_are_those_of_the_language) {
 }
 END_TEST
 
+// Every word of the lists of keys in a source file is a key of the grammar, "word:" or "word?".
+static int check_keys(const char *source, const char *grammar, const char *end) {
+    Buf code = {0};
+    char why[256], word[64];
+    int n = 0;
+
+    ck_assert_msg(buf_read_file(&code, source, 0, why, sizeof why), "%s", why);
+    for (const char *at = buf_text(&code); (at = strstr(at, "keys[] = {"));) {
+        const char *close = strchr(at, '}');
+        while ((at = strchr(at, '"')) && at < close) {
+            size_t len = strcspn(++at, "\"");
+            snprintf(word, sizeof word, "%.*s", (int)len, at);
+            const char *found = grammar;
+            while ((found = strstr(found, word)) && found < end &&
+                   ((found[len] != ':' && found[len] != '?') || !strchr("{ ", found[-1])))
+                found++;
+            ck_assert_msg(found && found < end, "the grammar in %s has no key '%s' (%s)", language,
+                          word, source);
+            at += len + 1;
+            n++;
+        }
+        at = close;
+    }
+    buf_free(&code);
+    return n;
+}
+
+START_TEST(the_grammar_has_the_keys_that_are_read) {
+    read_language();
+    const char *grammar = strstr(buf_text(&text), "\nmodule    = {");
+    ck_assert_ptr_nonnull(grammar);
+    const char *end = strstr(grammar, "\n```");
+    int n = check_keys("ir/lang/decl.c", grammar, end) + check_keys("ir/lang/form.c", grammar, end);
+    ck_assert_int_ge(n, 60);
+}
+END_TEST
+
 START_TEST(hints_are_for_what_there_is_not) {
     Arena a = {0};
     Diag d = {0};
@@ -452,6 +489,7 @@ static Suite *docs_suite(void) {
     tcase_add_loop_test(c, examples_of_the_manual_have_no_errors, 0, (int)pages.gl_pathc);
     tcase_add_test(c, codes_of_the_manual_are_those_of_the_table);
     tcase_add_test(c, functions_of_the_manual_are_those_of_the_language);
+    tcase_add_test(c, the_grammar_has_the_keys_that_are_read);
     tcase_add_test(c, hints_are_for_what_there_is_not);
     tcase_add_loop_test(c, commands_of_the_manual_run, 0, (int)pages.gl_pathc);
     tcase_add_loop_test(c, what_the_manual_types_prints_what_it_shows, 0, (int)pages.gl_pathc);

@@ -168,8 +168,8 @@ static Form *missing(Reader *r, const Yaml *y, Loc loc, const char *key, const c
     if (found)
         return form_read(r->a, r->d, found);
 
-    // a key that is nearly this one is told as unknown
-    if (!map_nearest(key, y->keys, y->n))
+    // a key that is nearly this one, or is so called elsewhere, is told as unknown
+    if (!map_nearest(key, y->keys, y->n) && !yaml_find(y, "return"))
         diag_error(r->d, loc, E_missing_key, "%s lacks '%s'", what, key);
     Form *bad = arena_new(r->a, Form);
     bad->loc = loc;
