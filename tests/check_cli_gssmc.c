@@ -46,8 +46,8 @@ static bool exists(const char *name) {
 
 // ---- usage --------------------------------------------------------------------------------------
 
-static const char *const commands[] = {"compile", "check", "run",    "gradcheck", "verify", "opt",
-                                       "bench",   "ops",   "passes", "cache",     "doctor"};
+static const char *const commands[] = {"compile", "check", "run", "gradcheck", "verify", "explain",
+                                       "opt",     "bench", "ops", "passes",    "cache",  "doctor"};
 
 START_TEST(every_command_has_help_and_version) {
     cli_expect(&cli, EXIT_OK, "%s --help", commands[_i]);

@@ -326,6 +326,8 @@ static const OptCommand commands[] = {
      "with each call are 0, 1, some from 3 to 5, and 9. Exit code 1 where something differs.",
      command_verify},
     {"opt", "FILE.gir", "IR in, IR out (- is standard input)", NULL, command_opt},
+    {"explain", "[E0123...]", "what a diagnostic's code means, with an example; all codes", NULL,
+     command_explain},
     {"bench", "FILE [FUNCTION]", "time a step, beside the work it does", NULL, command_bench},
     {"ops", "", "the table of operations", NULL, command_ops},
     {"passes", "", "the table of passes", NULL, command_passes},

@@ -140,6 +140,7 @@ int command_check(const OptCommand *self, int argc, char **argv);
 int command_run(const OptCommand *self, int argc, char **argv);
 int command_gradcheck(const OptCommand *self, int argc, char **argv);
 int command_verify(const OptCommand *self, int argc, char **argv);
+int command_explain(const OptCommand *self, int argc, char **argv);
 int command_opt(const OptCommand *self, int argc, char **argv);
 int command_bench(const OptCommand *self, int argc, char **argv);
 int command_ops(const OptCommand *self, int argc, char **argv);
