@@ -488,6 +488,8 @@ START_TEST(passes_are_printed_dumped_timed_and_counted) {
     cli_expect_out(&cli, " nodes");
     cli_expect(&cli, EXIT_OK, "compile $DIR/small.yaml loss --pass-stats");
     cli_expect_out(&cli, "  pass place ");
+    cli_expect_out(&cli, " nodes");
+    cli_expect_out(&cli, " kernels");
     cli_expect_out(&cli, "fuse: ");
     ck_assert_ptr_null(strstr(strstr(buf_text(&cli.out), "  pass "), " ms"));
 }

@@ -32,7 +32,7 @@ static const char model[] =
     "  positive: {inputs: {x: \"[N, 3]\"}, output: log(x) * u}\n"
     "  nowhere: {inputs: {x: \"[N, 3]\"}, output: sqrt(-1 - x * x)}\n"
     "  open: {inputs: {x: \"[Q, Q]\"}, output: x @ x}\n"
-    "  any: {inputs: {x: P}, output: x}\n"
+    "  anything: {inputs: {x: P}, output: x}\n"
     "  rows: {inputs: {i: \"i32[N]\", x: \"[3, 2]\"}, output: \"gather(x, i) ** 2\"}\n"
     "  inner:\n"
     "    inputs: {x: \"[N, 3]\"}\n"
@@ -175,7 +175,7 @@ START_TEST(what_cannot_be_checked_is_told) {
     cli_expect_out(&cli, "not finite at random values: give some with --data");
     cli_expect(&cli, EXIT_CHECK, "gradcheck $DIR/model.yaml never");
     cli_expect_out(&cli, "nothing to differentiate");
-    cli_expect(&cli, EXIT_CHECK, "gradcheck $DIR/model.yaml any");
+    cli_expect(&cli, EXIT_CHECK, "gradcheck $DIR/model.yaml anything");
     cli_expect_out(&cli, "generic");
     cli_expect(&cli, EXIT_CHECK, "gradcheck models/gssm.yaml fit");
     cli_expect_out(&cli, "a program: check the function that it minimises");
@@ -183,7 +183,7 @@ START_TEST(what_cannot_be_checked_is_told) {
     // without names that is no failure, but for what is not finite
     cli_expect(&cli, EXIT_CHECK, "gradcheck $DIR/model.yaml --target=ref --samples=2");
     cli_expect_out(&cli, "\nnever ");
-    cli_expect_out(&cli, "\nany ");
+    cli_expect_out(&cli, "\nanything ");
     cli_expect_out(&cli, "\nloops ");
 }
 END_TEST
@@ -240,9 +240,10 @@ END_TEST
 
 // A few coordinates of each array; tools/check-long tries more, of every model.
 START_TEST(gradients_of_models) {
-    ck_assert_int_eq(cli_shell(&cli, "GSSMC=\"$PROGRAM\" tools/each-model gradcheck --samples=2 "
-                                     "--threads=1 -- gssm.yaml objectives/bptt.yaml lib/nn.yaml"),
-                     EXIT_OK);
+    ck_assert_int_eq(
+        cli_shell(&cli, "GSSMC=\"$PROGRAM\" tools/each-model gradcheck --samples=2 "
+                        "--threads=1 -- gssm.yaml objectives/bptt.yaml lib/nn.yaml l2a.yaml"),
+        EXIT_OK);
     cli_expect_out(&cli, "\ncost ");
 }
 END_TEST
