@@ -4,6 +4,7 @@
 // Each is evaluated directly as it was written (tests/support_eval.h), and run after all passes by
 // the reference back end and by native code, on one thread and on several, which must agree.
 #include <check.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -44,18 +45,22 @@ static void no_errors(void) {
 }
 
 // The function `f` of a module.
-static IrFunction *elaborate(const char *text) {
+static IrFunction *elaborate_at(const char *text, IrDtype real) {
     const char *path = arena_printf(&arena, "%s/module.yaml", folder);
     char why[256];
     ck_assert_msg(buf_write_file(path, text, strlen(text), why, sizeof why), "%s", why);
     LangPair bind = {.name = "", .value = path};
     const char *roots[] = {"models", folder};
-    LangOptions o = {.real = IR_F64, .binds = &bind, .n_binds = 1, .roots = roots, .n_roots = 2};
+    LangOptions o = {.real = real, .binds = &bind, .n_binds = 1, .roots = roots, .n_roots = 2};
     LangWorld *w = lang_open(&arena, &diag, &o);
     no_errors();
     IrModule *m = lang_elaborate(w, &diag, &(LangRequest){.instance = "", .name = "f"});
     no_errors();
     return graph_after(&arena, graph_entry(m), (PassFn *[]){pass_inline, NULL});
+}
+
+static IrFunction *elaborate(const char *text) {
+    return elaborate_at(text, IR_F64);
 }
 
 // ---- features -----------------------------------------------------------------------------------
@@ -165,6 +170,20 @@ static const Feature features[] = {
     {"gradients of products, of zeros too", "\"grad(multiplied, wrt='x')(x * real(x > 0), y)\""},
     {"logaddexp", "{l: \"logaddexp(9 * y, y * y)\", m: \"map(grad(added, wrt='u'), y)\"}"},
 
+    // draws
+    {"randint of sizes and of values", "{n: \"draw.randint([N, 2], 7)\", d: \"draw.randint([M], M)\", v: \"draw.randint([N], i)\", s: \"draw.randint([2], size(y) - 3)\"}"},
+    {"categorical of rows", "{r: draw.categorical(x), b: draw.categorical(y)}"},
+    {"draws within a map and a loop", "\n    nodes:\n"
+     "      rows:\n"
+     "        map: {over: {r: x, k: i}}\n"
+     "        nodes:\n"
+     "          path:\n"
+     "            scan: {carry: {c: k}, steps: 3}\n"
+     "            next: {c: \"draw.randint([], c + 5) + draw.categorical(r)\"}\n"
+     "            collect: {d: c}\n"
+     "        output: path\n"
+     "    output: rows"},
+
     // indices
     {"take_along one of each row", "\"take_along(x, i)\""},
     {"take_along several of each row", "\"take_along(x, stack(i, 2 - i, axis=-1))\""},
@@ -208,6 +227,65 @@ START_TEST(feature_agrees_with_its_meaning) {
 }
 END_TEST
 
+// ---- how often ----------------------------------------------------------------------------------
+
+// Draws of a program at f32, as doubles.
+static const EvalTensor *draws_of(const char *output) {
+    IrFunction *f = elaborate_at(
+        arena_printf(&arena, "module: m\nfunctions:\n  f: {output: \"%s\"}\n", output), IR_F32);
+    Eval e = {.arena = &arena, .seed = 11};
+    return eval_function(&e, f, NULL)[0];
+}
+
+// Whether `count` of n draws of probability p is within 5 standard deviations.
+static void assert_frequency(int64_t count, int64_t n, double p) {
+    double d = fabs((double)count - (double)n * p) / sqrt((double)n * p * (1 - p));
+    ck_assert_msg(d < 5, "%d of %d with probability %g: %g deviations", (int)count, (int)n, p, d);
+}
+
+static int64_t how_many(const EvalTensor *x, double value, double modulo) {
+    int64_t count = 0;
+    for (int64_t i = 0; i < x->n; i++)
+        count += fmod(x->x[i], modulo) == value;
+    return count;
+}
+
+START_TEST(whole_draws_are_equally_frequent) {
+    const EvalTensor *x = draws_of("draw.randint([20000], 7)");
+    for (int k = 0; k < 7; k++)
+        assert_frequency(how_many(x, k, INFINITY), x->n, 1.0 / 7);
+
+    // of many values too: also the last digits of them, and none is left out
+    x = draws_of("draw.randint([20000], 1073741824)");
+    assert_frequency(how_many(x, 1, 2), x->n, 0.5);
+    assert_frequency(how_many(x, 5, 8), x->n, 0.125);
+    double sum = 0, least = INFINITY, most = 0;
+    for (int64_t i = 0; i < x->n; i++) {
+        sum += x->x[i];
+        least = fmin(least, x->x[i]);
+        most = fmax(most, x->x[i]);
+    }
+    ck_assert(least >= 0 && most < 1073741824);
+    double mean = sum / (double)x->n / 1073741824;
+    ck_assert_double_le(fabs(mean - 0.5), 5 * sqrt(1 / 12.0 / (double)x->n));
+
+    x = draws_of("draw.randint([20], 1) + draw.randint([20], arange(20) - 19)");
+    ck_assert_int_eq(how_many(x, 0, INFINITY), 20);
+}
+END_TEST
+
+START_TEST(choices_are_as_frequent_as_their_logits_say) {
+    const EvalTensor *x = draws_of("draw.categorical(broadcast(log(stack(1.0, 2.0, 0.0, 5.0)), [20000, 4]))");
+    static const double p[] = {0.125, 0.25, 0, 0.625};
+    for (int k = 0; k < 4; k++) {
+        if (p[k] > 0)
+            assert_frequency(how_many(x, k, INFINITY), x->n, p[k]);
+        else
+            ck_assert_int_eq(how_many(x, k, INFINITY), 0);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("language_features");
 
@@ -217,6 +295,13 @@ int main(void) {
     tcase_add_loop_test(compiled, feature_agrees_with_its_meaning, 0,
                         (int)(sizeof features / sizeof *features));
     suite_add_tcase(s, compiled);
+
+    TCase *draws = tcase_create("draws");
+    tcase_add_checked_fixture(draws, setup, teardown);
+    tcase_set_timeout(draws, 60);
+    tcase_add_test(draws, whole_draws_are_equally_frequent);
+    tcase_add_test(draws, choices_are_as_frequent_as_their_logits_say);
+    suite_add_tcase(s, draws);
 
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -17,9 +17,9 @@ static bool is_undeclared(const Cx *cx, const IrDim *d) {
 
 // A draw of `op` and `shape` at the current path. Only its first axis may be bounded, so that a row
 // has the same draws however many rows there are.
-static Value *draw_of(Cx *cx, IrOp op, int rank, IrDim *const *dims, Loc loc) {
+static Value *draw_of(Cx *cx, IrOp op, IrDtype real, int rank, IrDim *const *dims, Loc loc) {
     IrBuilder b = frame_builder(cx, loc);
-    IrType t = ir_type(cx->e->w->real, rank, dims);
+    IrType t = ir_type(real, rank, dims);
     for (int i = 1; i < rank; i++) {
         if (ir_dim_is_const(dims[i], NULL))
             continue;
@@ -42,7 +42,7 @@ static Value *draw_shape(Cx *cx, const BuiltinCall *c, IrOp op) {
     IrDim *dims[IR_MAX_RANK];
     if (!builtin_shape(cx, c->in[0], c->locs[0], &rank, dims))
         return value_poison();
-    return draw_of(cx, op, rank, dims, c->loc);
+    return draw_of(cx, op, cx->e->w->real, rank, dims, c->loc);
 }
 
 // `v`, made of the random numbers `u`, as the value of u's site: data gives v, not u.
@@ -92,32 +92,57 @@ Value *draw_bernoulli(Cx *cx, const BuiltinCall *c) {
     return sample_of(cx, u, arith_cast(cx, hit, cx->e->w->real, NULL, c->loc), c->loc);
 }
 
-// floor(u n), and never n
+// How many values there are, as i32 in the shape of `u`. NULL, reported.
+static IrNode *number_of_values(Cx *cx, const BuiltinCall *c, const Value *u) {
+    Value *n = arith_tensor(cx, c->in[1], IR_DTYPE_COUNT, c->locs[1]);
+    if (n->kind == VALUE_POISON)
+        return NULL;
+    if (n->type.dtype != IR_I32) {
+        elab_error(cx, c->locs[1], E_dtype_mismatch,
+                   "the number of values is whole, and this is %s", elab_describe(cx, c->in[1]));
+        elab_poison(cx);
+        return NULL;
+    }
+    IrType t;
+    if (!arith_broadcast(cx, 2, (Value *[]){(Value *)(uintptr_t)u, n}, &t, c->row->name, c->loc))
+        return NULL;
+    t.dtype = IR_I32;
+    if (!ir_dims_equal(&t, &u->type)) {
+        elab_error(cx, c->loc, E_bad_draw, "the number of values has more axes than the draw");
+        elab_note_value(cx, n);
+        elab_poison(cx);
+        return NULL;
+    }
+    return arith_node(cx, n, &t, c->loc);
+}
+
+// floor(u n) with u of 53 bits whatever reals are: it is below n, and each value has the
+// probability 1 / n but for n * 2^-53 of that. Where n is not positive, 0.
 Value *draw_randint(Cx *cx, const BuiltinCall *c) {
+    int rank;
+    IrDim *dims[IR_MAX_RANK];
     if (c->in[1]->kind == VALUE_INT && c->in[1]->i < 1) {
         elab_error(cx, c->locs[1], E_bad_draw,
                    "a draw is one of the whole numbers below n, and n is %s",
                    elab_describe(cx, c->in[1]));
         return elab_poison(cx);
     }
-    Value *u = draw_uniform(cx, c), *n = c->in[1];
-    Value *i = arith_binary(cx, "*", u, n, NULL, c->loc);
-    if (i->kind == VALUE_POISON)
-        return i;
-    Value *top = arith_binary(cx, "-", n, value_int(cx->e->a, 1), NULL, c->loc);
-    i = arith_cast(cx, i, IR_I32, NULL, c->loc);
-    if (value_is_number(top) || top->kind == VALUE_DIM)
-        top = arith_tensor(cx, top, IR_I32, c->loc);
-    if (top->kind == VALUE_TENSOR && top->type.dtype != IR_I32) {
-        elab_error(cx, c->locs[1], E_dtype_mismatch,
-                   "the number of values is whole, and this is %s", elab_describe(cx, n));
-        return elab_poison(cx);
-    }
-    i = arith_map(cx, IR_OP_min, (Value *[]){i, top}, c->row->name, NULL, c->loc);
-    return sample_of(cx, u, i, c->loc);
+    if (!builtin_shape(cx, c->in[0], c->locs[0], &rank, dims))
+        return value_poison();
+    Value *u = draw_of(cx, IR_OP_draw_uniform, IR_F64, rank, dims, c->loc);
+    IrNode *n = u->kind == VALUE_POISON ? NULL : number_of_values(cx, c, u);
+    if (!n)
+        return value_poison();
+    IrBuilder b = frame_builder(cx, c->loc);
+    IrNode *i = ir_mul(&b, frame_use(cx, u), ir_cast(&b, n, IR_F64));
+    i = ir_cast(&b, i, IR_I32);
+    if (c->in[1]->kind == VALUE_TENSOR)
+        i = ir_max(&b, i, ir_const_like(&b, i, 0));
+    return sample_of(cx, u, frame_value(cx, i, NULL, c->loc), c->loc);
 }
 
-// The largest of logits - log(-log(u)) has the probabilities softmax(logits).
+// The largest of logits - log(-log(u)) has the probabilities softmax(logits); with u of 53 bits, down
+// to probabilities of 1e-15.
 Value *draw_categorical(Cx *cx, const BuiltinCall *c) {
     Value *logits = builtin_tensor(cx, c->in[0], c->locs[0], false);
     if (logits->kind == VALUE_POISON)
@@ -128,16 +153,14 @@ Value *draw_categorical(Cx *cx, const BuiltinCall *c) {
         elab_note_value(cx, logits);
         return elab_poison(cx);
     }
-    Value *u = draw_of(cx, IR_OP_draw_uniform, logits->type.rank, logits->type.dims, c->loc);
-    Value *v = u;
-    for (int i = 0; i < 2; i++) {
-        v = arith_map(cx, IR_OP_log, &v, c->row->name, NULL, c->loc);
-        v = arith_unary(cx, "-", v, NULL, c->loc);
-    }
-    v = arith_binary(cx, "+", logits, v, NULL, c->loc);
-    if (v->kind == VALUE_POISON)
-        return v;
+    Value *u = draw_of(cx, IR_OP_draw_uniform, IR_F64, logits->type.rank, logits->type.dims, c->loc);
+    if (u->kind == VALUE_POISON)
+        return u;
     IrBuilder b = frame_builder(cx, c->loc);
-    Value *choice = frame_value(cx, ir_argmax(&b, frame_use(cx, v)), NULL, c->loc);
+    IrNode *v = frame_use(cx, u);
+    for (int i = 0; i < 2; i++)
+        v = ir_neg(&b, ir_log(&b, v));
+    v = ir_add(&b, ir_cast(&b, frame_use(cx, logits), IR_F64), v);
+    Value *choice = frame_value(cx, ir_argmax(&b, v), NULL, c->loc);
     return sample_of(cx, u, choice, c->loc);
 }
