@@ -102,7 +102,8 @@ static LLVMValueRef map_div(LlvmFn *f, LLVMValueRef const *x) {
 // Divisors of 0 and -1, for which the machine's division fails, are replaced by 1.
 static LLVMValueRef safe_divisor(LlvmFn *f, LLVMValueRef y) {
     LLVMTypeRef type = LLVMTypeOf(y);
-    LLVMValueRef bad = llvm_or(f, llvm_equal(f, y, zero_like(y)), llvm_equal(f, y, llvm_num(type, -1)));
+    LLVMValueRef bad =
+        llvm_or(f, llvm_equal(f, y, zero_like(y)), llvm_equal(f, y, llvm_num(type, -1)));
     return llvm_choose(f, bad, llvm_num(type, 1), y);
 }
 

@@ -33,8 +33,8 @@ static IrNode *ranks(Order *o, IrNode *x, bool smallest) {
     IrNode *own = is_at_least(o, x, 1), *other = is_at_least(o, x, 2);
     IrNode *fits = smallest ? own : other, *fits_not = smallest ? other : own;
     IrNode *earlier = ir_less(o->b, ir_iota(o->b, t, 2), ir_iota(o->b, t, 1));
-    IrNode *before = ir_logical_and(
-        o->b, fits, ir_logical_or(o->b, earlier, ir_logical_not(o->b, fits_not)));
+    IrNode *before =
+        ir_logical_and(o->b, fits, ir_logical_or(o->b, earlier, ir_logical_not(o->b, fits_not)));
     return ir_reduce(o->b, IR_OP_sum, ir_cast(o->b, before, IR_I32), 1, (int[]){2});
 }
 

@@ -119,8 +119,7 @@ static void add_param(Batch *m, Loop *l, const IrNode *old, IrNode *operand, boo
 
 // Whether all of `x` along axis 0, true of nothing.
 static IrNode *all_of(Batch *m, IrNode *x) {
-    IrNode *least =
-        ir_reduce(&m->b, IR_OP_reduce_min, ir_cast(&m->b, x, IR_I32), 1, (int[]){0});
+    IrNode *least = ir_reduce(&m->b, IR_OP_reduce_min, ir_cast(&m->b, x, IR_I32), 1, (int[]){0});
     return ir_cast(&m->b, least, IR_BOOL);
 }
 
@@ -201,17 +200,16 @@ void batch_loop(Batch *m, IrNode *n) {
     m->b.path = outside.path;
     bool *is_batched = arena_array(m->cx->scratch, bool, body->n_results);
     for (int i = 0; i < body->n_results; i++) {
-        is_batched[i] = l.ends || (i < n_carry ? pass_set_has(&m->varies,
-                                                              body->params[a->n_captured + i])
-                                               : batch_value(m, body->results[i]).is_batched);
+        is_batched[i] =
+            l.ends || (i < n_carry ? pass_set_has(&m->varies, body->params[a->n_captured + i])
+                                   : batch_value(m, body->results[i]).is_batched);
         add_result(m, &l, i, is_batched[i]);
     }
 
     // the loop; what it collects has the steps in front of the map's axis
     m->b = outside;
-    IrNode *loop = (a->until ? ir_scan_until : ir_scan)(&m->b, l.body, a->dim, a->reverse, a->name,
-                                                        n_captured, n_carry + l.ends, a->n_over,
-                                                        l.in);
+    IrNode *loop = (a->until ? ir_scan_until : ir_scan)(
+        &m->b, l.body, a->dim, a->reverse, a->name, n_captured, n_carry + l.ends, a->n_over, l.in);
     BatchValue *results = arena_array(m->cx->scratch, BatchValue, body->n_results);
     for (int i = 0; i < body->n_results; i++) {
         IrNode *x = ir_get(&m->b, loop, i + l.ends);

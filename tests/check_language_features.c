@@ -170,6 +170,40 @@ static const Feature features[] = {
     {"gradients of products, of zeros too", "\"grad(multiplied, wrt='x')(x * real(x > 0), y)\""},
     {"logaddexp", "{l: \"logaddexp(9 * y, y * y)\", m: \"map(grad(added, wrt='u'), y)\"}"},
 
+    // sizes that come with the call, through loops
+    {"concat, gather and top_k of bounded sizes in a loop of as many steps", "\n    nodes:\n"
+     "      path:\n"
+     "        scan: {carry: {t: y}, steps: N}\n"
+     "        nodes:\n"
+     "          both: \"concat(t, x[:, 0])\"\n"
+     "          best: \"top_k(both, M).value\"\n"
+     "        next: {t: \"0.5 * best + gather(t, arange(M) % 2)\"}\n"
+     "        collect: {b: both, k: \"argsort(both)\"}\n"
+     "    output: path"},
+    {"a loop over rows of a map over rows", "\n    nodes:\n"
+     "      each:\n"
+     "        map: {over: {r: x, k: i}}\n"
+     "        nodes:\n"
+     "          path:\n"
+     "            scan: {carry: {s: y}, over: {e: y}, reverse: true}\n"
+     "            next: {s: \"concat(s[1:], s[:1] + e * r[0])\"}\n"
+     "            collect: {c: \"concat(s, r)\", g: \"gather(s, k)\"}\n"
+     "        output: path\n"
+     "    output: each"},
+    {"records that are carried, collected and gone over", "\n    nodes:\n"
+     "      data: \"{p: x, q: {i: i, e: {}}}\"\n"
+     "      path:\n"
+     "        scan: {carry: {c: \"{s: a, t: {u: y}}\"}, over: {d: data}}\n"
+     "        nodes: {more: \"c.s + sum(d.p) * real(d.q.i)\"}\n"
+     "        next: {c: \"{t: {u: c.t.u * 0.9 + more}, s: more}\"}\n"
+     "        collect: {all: \"{c: c, d: d, step: step}\"}\n"
+     "    output: \"{last: path.c, all: path.all, two: 2 * path.all.c}\""},
+    {"functions that are arguments of functions that are", "\n    nodes:\n"
+     "      path:\n"
+     "        scan: {carry: {s: a}, steps: 3}\n"
+     "        next: {s: \"apply(again(f=halved(by=3.0)), s) + apply(tanh, s)\"}\n"
+     "    output: \"{s: path.s, m: map(again(f=halved(by=2.0)), y), g: map(grad(bent, wrt='u'), y)}\""},
+
     // draws
     {"randint of sizes and of values", "{n: \"draw.randint([N, 2], 7)\", d: \"draw.randint([M], M)\", v: \"draw.randint([N], i)\", s: \"draw.randint([2], size(y) - 3)\"}"},
     {"categorical of rows", "{r: draw.categorical(x), b: draw.categorical(y)}"},
@@ -208,6 +242,10 @@ static const char *const around = //
     "    inputs: {x: \"[N, 3]\", y: \"[M]\"}\n"
     "    output: sum(prod(x, axis=1)) + sum(cumprod(y) * cumsum(y)) * sum(x)\n"
     "  added: {inputs: {u: \"[]\"}, output: \"logaddexp(3 * u, u * u)\"}\n"
+    "  halved: {inputs: {v: \"[]\", by: \"[]\"}, output: v / by}\n"
+    "  apply: {inputs: {f: function, v: \"[]\"}, output: f(v)}\n"
+    "  again: {inputs: {f: function, v: \"[]\"}, output: \"apply(f, apply(f, v))\"}\n"
+    "  bent: {inputs: {u: \"[]\"}, output: \"again(tanh, u) * apply(halved(by=u + 3), u)\"}\n"
     "  past:\n"
     "    inputs: {a: \"[]\", y: \"[M]\"}\n"
     "    nodes:\n"
@@ -224,6 +262,18 @@ START_TEST(feature_agrees_with_its_meaning) {
     static const int64_t sizes[] = {0, 1, 2, 3, 9};
     double d = run_compiled_distance(f, sizes, 5, 3);
     ck_assert_msg(d < 1e-9, "%s: %g", x->name, d);
+}
+END_TEST
+
+// Draws of more digits than a program's reals have.
+START_TEST(draws_agree_at_f32) {
+    IrFunction *f = elaborate_at(
+        arena_printf(&arena, "%s    output: \"{n: draw.randint([N], 1000000007), v: draw.randint([M], "
+                             "size(x)), c: draw.categorical(x), d: draw.normal([M]) + y}\"\n",
+                     around),
+        IR_F32);
+    static const int64_t sizes[] = {0, 1, 9};
+    ck_assert_double_lt(run_compiled_distance(f, sizes, 3, 3), 1e-5);
 }
 END_TEST
 
@@ -299,6 +349,7 @@ int main(void) {
     TCase *draws = tcase_create("draws");
     tcase_add_checked_fixture(draws, setup, teardown);
     tcase_set_timeout(draws, 60);
+    tcase_add_test(draws, draws_agree_at_f32);
     tcase_add_test(draws, whole_draws_are_equally_frequent);
     tcase_add_test(draws, choices_are_as_frequent_as_their_logits_say);
     suite_add_tcase(s, draws);

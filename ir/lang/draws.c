@@ -141,8 +141,8 @@ Value *draw_randint(Cx *cx, const BuiltinCall *c) {
     return sample_of(cx, u, frame_value(cx, i, NULL, c->loc), c->loc);
 }
 
-// The largest of logits - log(-log(u)) has the probabilities softmax(logits); with u of 53 bits, down
-// to probabilities of 1e-15.
+// The largest of logits - log(-log(u)) has the probabilities softmax(logits); with u of 53 bits,
+// down to probabilities of 1e-15.
 Value *draw_categorical(Cx *cx, const BuiltinCall *c) {
     Value *logits = builtin_tensor(cx, c->in[0], c->locs[0], false);
     if (logits->kind == VALUE_POISON)
@@ -153,7 +153,8 @@ Value *draw_categorical(Cx *cx, const BuiltinCall *c) {
         elab_note_value(cx, logits);
         return elab_poison(cx);
     }
-    Value *u = draw_of(cx, IR_OP_draw_uniform, IR_F64, logits->type.rank, logits->type.dims, c->loc);
+    Value *u =
+        draw_of(cx, IR_OP_draw_uniform, IR_F64, logits->type.rank, logits->type.dims, c->loc);
     if (u->kind == VALUE_POISON)
         return u;
     IrBuilder b = frame_builder(cx, c->loc);

@@ -461,7 +461,8 @@ static void eval_until(Cx *in, Scan *s) {
                "'until' is one truth value for each step, and this is %s", elab_describe(in, v));
     elab_note_value(in, v);
     if (truths)
-        elab_note(in, f->loc, "all(x) and any(x) make one of them; within a map each row has its own");
+        elab_note(in, f->loc,
+                  "all(x) and any(x) make one of them; within a map each row has its own");
     elab_poison(in);
 }
 
@@ -470,8 +471,7 @@ static void leave_scan(Cx *cx, Cx *in, Scan *s) {
     const Form *f = s->form;
     for (int i = 0; i < f->carry.n; i++) {
         const Form *form = next_of(f, f->carry.items[i].name);
-        s->next[i] =
-            form ? next_carry(in, &f->carry.items[i], form, s->start[i]) : value_poison();
+        s->next[i] = form ? next_carry(in, &f->carry.items[i], form, s->start[i]) : value_poison();
         s->good = s->good && !value_has_poison(s->next[i]);
     }
     for (int i = 0; i < f->collect.n; i++) {
