@@ -392,7 +392,8 @@ static IrNode *call_apply(IrBuilder *b, IrOp op, const CaseShape *s, int variant
 
 // Rows of the first operand, from either end: the carry is the greater of the row and the negated
 // carry before; what is collected, the greatest of it, the captured second operand and the index.
-// Variants: forwards and backwards; the last carry, or what is collected. A map has no carry.
+// Variants: forwards and backwards; the last carry, or what is collected; last, loops that end as
+// soon as a carry has an element above 1. A map has no carry.
 static int scan_inputs(IrDims *ds, IrOp op, const CaseShape *s, int variant, IrType *types) {
     (void)ds, (void)op, (void)variant;
     types[0] = case_type(s);
@@ -404,19 +405,31 @@ static IrNode *scan_apply(IrBuilder *b, IrOp op, const CaseShape *s, int variant
                           IrNode *const *x) {
     IrBlock *body = ir_block_new(b->fn->arena);
     IrType row = x[1]->types[0];
-    bool carries = op == IR_OP_scan;
+    bool carries = op == IR_OP_scan, ends = carries && variant >= CASES_SCAN_ENDS;
     IrNode *captured = ir_block_add_param(b->fn, body, row, NULL, b->loc);
+    if (ends)
+        ir_block_add_param(b->fn, body, ir_scalar(IR_BOOL), NULL, b->loc);
     IrNode *carry = carries ? ir_block_add_param(b->fn, body, row, NULL, b->loc) : captured;
     IrNode *over = ir_block_add_param(b->fn, body, row, NULL, b->loc);
     IrNode *index = ir_block_add_param(b->fn, body, ir_scalar(IR_I32), NULL, b->loc);
     IrBuilder in = {.fn = b->fn, .block = body};
     IrNode *step = ir_broadcast_to(&in, ir_cast(&in, index, s->dtype), row.rank, row.dims);
     IrNode *next = ir_max(&in, over, ir_neg(&in, carry));
+    if (ends) {
+        IrNode *most = ir_reduce(&in, IR_OP_reduce_max, next, row.rank, (int[]){0, 1, 2});
+        ir_block_add_result(b->fn, body, ir_less(&in, ir_const_like(&in, most, 1), most));
+    }
     if (carries)
         ir_block_add_result(b->fn, body, next);
     ir_block_add_result(b->fn, body, ir_max(&in, ir_max(&in, next, captured), step));
     if (!carries)
         return ir_get(b, ir_map_loop(b, body, s->dims[0], "m", 1, 1, (IrNode *[]){x[1], x[0]}), 0);
+    IrNode *begin = ir_const(b, ir_scalar(IR_BOOL), 0);
+    if (ends)
+        return ir_get(b,
+                      ir_scan_until(b, body, s->dims[0], variant & 1, "s", 1, 2, 1,
+                                    (IrNode *[]){x[1], begin, x[1], x[0]}),
+                      1 + (variant - CASES_SCAN_ENDS) / 2);
     IrNode *loop =
         ir_scan(b, body, s->dims[0], variant & 1, "s", 1, 1, 1, (IrNode *[]){x[1], x[1], x[0]});
     return ir_get(b, loop, variant >> 1);
@@ -441,6 +454,7 @@ static IrNode *grad_apply(IrBuilder *b, IrOp op, const CaseShape *s, int variant
 static const char whole[] = "its value is whole";
 static const char truth[] = "its value is a truth value";
 static const char constant[] = "it has no operand that is real";
+static const char draws[] = "it is made of random numbers";
 static const char gone[] = "it is replaced by what it stands for before gradients are made";
 
 // clang-format off
@@ -463,7 +477,7 @@ static const CaseRow rows[IR_OP_COUNT] = {
     [IR_OP_cast]          = {CASE_BITS,  ALL,     0, 4, false, 0, NULL,         same_inputs,          cast_apply},
     [IR_OP_select]        = {CASE_BITS,  ALL,     0, 1, false, 0, NULL,         select_inputs,        select_apply},
     [IR_OP_stop_gradient] = {CASE_BITS,  ALL,     0, 1, false, 0, NULL,         same_inputs,          stop_gradient_apply},
-    [IR_OP_sample]        = {CASE_BITS,  REALS,   0, 1, false, 0, NULL,         same_inputs,          sample_apply},
+    [IR_OP_sample]        = {CASE_BITS,  REALS,   0, 1, false, 0, draws,        same_inputs,          sample_apply},
     [IR_OP_reshape]       = {CASE_BITS,  ALL,     0, 3, false, 0, NULL,         same_inputs,          reshape_apply},
     [IR_OP_transpose]     = {CASE_BITS,  ALL,     2, 5, false, 0, NULL,         transpose_inputs,     transpose_apply},
     [IR_OP_broadcast]     = {CASE_BITS,  ALL,     0, 4, false, 0, NULL,         broadcast_inputs,     broadcast_apply},
@@ -480,7 +494,7 @@ static const CaseRow rows[IR_OP_COUNT] = {
     [IR_OP_top_k]         = {CASE_BITS,  NUMBERS, 1, 6, false, 150, "its value is an index", top_k_inputs, top_k_apply},
     [IR_OP_dot]           = {CASE_TERMS, REALS,   0, sizeof products / sizeof *products, false, 0, NULL, dot_inputs, dot_apply},
     [IR_OP_call]          = {CASE_BITS,  NUMBERS, 0, 2, false, 0, gone,         two_inputs,           call_apply},
-    [IR_OP_scan]          = {CASE_BITS,  NUMBERS, 1, 4, false, 0, NULL,         scan_inputs,          scan_apply},
+    [IR_OP_scan]          = {CASE_BITS,  NUMBERS, 1, 8, false, 0, NULL,         scan_inputs,          scan_apply},
     [IR_OP_map]           = {CASE_BITS,  NUMBERS, 1, 1, false, 0, gone,         scan_inputs,          scan_apply},
     [IR_OP_grad]          = {CASE_NEAR,  REALS,   0, 2, false, 100, gone,         two_inputs,           grad_apply},
     [IR_OP_get]           = {CASE_BITS,  NUMBERS, 0, 2, false, 0, NULL,         two_inputs,           call_apply},

@@ -6,7 +6,11 @@
 
 #include "ir/build.h"
 
-enum { CASES_MAX_INPUTS = 4, CASES_MAX_RANK = 3 };
+enum {
+    CASES_MAX_INPUTS = 4,
+    CASES_MAX_RANK = 3,
+    CASES_SCAN_ENDS = 4, // the first variant of scan that may end early, and has no gradient
+};
 
 // What an example is made for: the shape of its first operand or, of a leaf, of its result.
 typedef struct CaseShape {
