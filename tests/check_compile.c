@@ -27,9 +27,9 @@ typedef struct Kernels {
 static Kernels compile(const char *arguments) {
     Kernels k = {0};
     cli_expect(&cli, EXIT_OK, "compile %s --target=ref", arguments);
-    const char *line = strstr(buf_text(&cli.out), "kernels ");
+    const char *line = strstr(buf_text(&cli.out), "  work ");
     ck_assert_ptr_nonnull(line);
-    ck_assert_int_eq(sscanf(line, "kernels %d (%d distinct)", &k.calls, &k.distinct), 2);
+    ck_assert_int_eq(sscanf(line, "  work %d kernels (%d distinct)", &k.calls, &k.distinct), 2);
     return k;
 }
 
