@@ -94,12 +94,9 @@ static void step_block(EnvBatch *batch, const double *action, int first, int n) 
         batch->next_reward[first + i] = reward_at(next[X][i], next[THETA][i]);
 }
 
-static bool step(EnvBatch *batch, const double *action, char *why, int why_size) {
-    (void)why, (void)why_size;
-
+static void step(EnvBatch *batch, const double *action) {
     for (int first = 0; first < batch->n; first += BLOCK)
         step_block(batch, action, first, batch->n - first < BLOCK ? batch->n - first : BLOCK);
-    return true;
 }
 
 const EnvPhysics env_cartpole = {.reset = reset, .step = step, .reward = reward};

@@ -108,16 +108,20 @@ void env_random_action(const EnvFamily *f, uint64_t key, int64_t step, double *a
 typedef struct EnvBatch {
     const EnvFamily *family;
     int n;
-    int limit; // transitions until an episode is truncated; the family's horizon unless changed
+    int threads; // that a step may use; results do not depend on it
+    int limit;   // transitions until an episode is truncated; the family's horizon unless changed
 
     double *observation; // (n, obs_dim)
     double *reward;      // (n)   of the last transition; after a reset, that of the initial state
                          //       where the family's score counts it, else 0
     bool *terminated;    // (n)   the task itself ended the episode
     bool *truncated;     // (n)   the limit was reached, and the task did not end
-    bool *running;       // (n)   reset, and neither terminated nor truncated since
-    bool *refused;       // (n)   this row is why the last step was refused
-    int *steps;          // (n)   transitions since the reset
+    bool *failed;      // (n)   the physics broke down: the episode is truncated at the state before
+    bool *running;     // (n)   reset, and neither terminated nor truncated since
+    bool *refused;     // (n)   this row's action is why the last step was refused
+    int *steps;        // (n)   transitions since the reset
+    int64_t n_failed;  // episodes that failed since the batch was opened
+    char failure[256]; // how the last of them did, in a sentence
 
     double *state; // (state_dim, n)
     double *task;  // (task_dim, n)
@@ -131,8 +135,9 @@ typedef struct EnvBatch {
     void *memory[2];  // what the arrays above are cut from
 } EnvBatch;
 
-// Makes a batch of `n` rows, none of them running. On false, `*b` is zero and `why` says why.
-bool env_batch_open(EnvBatch *b, const EnvFamily *f, int n, char *why, int why_size);
+// Makes a batch of `n` rows, none of them running, whose steps may use `threads` threads. On false,
+// `*b` is zero and `why` says why.
+bool env_batch_open(EnvBatch *b, const EnvFamily *f, int n, int threads, char *why, int why_size);
 
 // Frees what the batch owns and leaves `*b` zero. Accepts a zero batch.
 void env_batch_close(EnvBatch *b);
@@ -150,13 +155,19 @@ bool env_batch_reset_to(EnvBatch *b, int row, const double *task, const double *
 // row that is not running keeps its state and flags, its reward becomes 0, and its action is not
 // looked at. On false nothing is changed but `refused`, and `why` names a row and a value: an
 // action was not finite or above ENV_ACTION_MAX in size (or, where actions are discrete, not one of
-// them), or the physics came to a state that is not finite.
+// them). Where the physics of a row breaks down (a simulator's error, a state that is not finite)
+// its episode ends: `failed` and `truncated`, with a reward of 0 and the state it had; other rows
+// go on.
 bool env_batch_step(EnvBatch *b, const double *action, char *why, int why_size);
 
 // Copies the state of `row` into `state`, of state_dim components.
 void env_batch_get_state(const EnvBatch *b, int row, double *state);
 
 // ---- what a family's own file gives
+
+// Marks `row`, whose next state is not to be used, as failed; printf's arguments say why.
+__attribute__((format(printf, 3, 4))) void env_batch_fail(EnvBatch *b, int row, const char *format,
+                                                          ...);
 
 struct EnvPhysics {
     // Makes `b->simulation` for the batch, and frees it; NULL where the state is all there is.
@@ -168,9 +179,9 @@ struct EnvPhysics {
 
     // Writes next_state, next_reward and next_terminated of each running row, from state, task and
     // action, and changes nothing else that is seen. It may write to rows that do not run, whose
-    // numbers may be anything. Actions are finite, but may lie outside the family's bounds. On
-    // false, `refused` marks the rows at fault and `why` names one.
-    bool (*step)(EnvBatch *b, const double *action, char *why, int why_size);
+    // numbers may be anything. Actions are finite, but may lie outside the family's bounds. Where a
+    // simulator reports an error it calls env_batch_fail().
+    void (*step)(EnvBatch *b, const double *action);
 
     // The observation of a state; NULL where it is the state.
     void (*observe)(const double *state, double *observation);

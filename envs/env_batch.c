@@ -1,10 +1,11 @@
 // envs/env_batch.c -- the episodes of many tasks at once.
 //
 // A step is made in three moves: every action is looked at, the family's physics writes the next
-// states beside the present ones, and when all of these are finite they are committed. So a step
-// that is refused has changed nothing, whatever the reason.
+// states beside the present ones, and those that are finite are committed. So a step that is
+// refused has changed nothing, and a row whose physics breaks down keeps its last good state.
 #include <assert.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,7 @@ static bool alloc_arrays(EnvBatch *b, char *why, int why_size) {
     const EnvFamily *f = b->family;
     int64_t n = b->n;
     int64_t n_doubles = n * (f->obs_dim + 2 * f->state_dim + f->task_dim + 2);
-    int64_t n_flags = n * 5;
+    int64_t n_flags = n * 6;
 
     double *numbers = calloc((size_t)n_doubles, sizeof *numbers);
     bool *flags = calloc((size_t)n_flags, sizeof *flags);
@@ -50,13 +51,14 @@ static bool alloc_arrays(EnvBatch *b, char *why, int why_size) {
 
     b->terminated = cut_flags(&flags, n);
     b->truncated = cut_flags(&flags, n);
+    b->failed = cut_flags(&flags, n);
     b->running = cut_flags(&flags, n);
     b->refused = cut_flags(&flags, n);
     b->next_terminated = cut_flags(&flags, n);
     return true;
 }
 
-bool env_batch_open(EnvBatch *b, const EnvFamily *f, int n, char *why, int why_size) {
+bool env_batch_open(EnvBatch *b, const EnvFamily *f, int n, int threads, char *why, int why_size) {
     *b = (EnvBatch){0};
     if (n < 1 || n > ENV_ROWS_MAX) {
         snprintf(why, (size_t)why_size, "%s: a batch has 1 to %d rows, not %d", f->name,
@@ -64,7 +66,7 @@ bool env_batch_open(EnvBatch *b, const EnvFamily *f, int n, char *why, int why_s
         return false;
     }
 
-    *b = (EnvBatch){.family = f, .n = n, .limit = f->horizon};
+    *b = (EnvBatch){.family = f, .n = n, .threads = threads, .limit = f->horizon};
     if (alloc_arrays(b, why, why_size) && (!f->physics->open || f->physics->open(b, why, why_size)))
         return true;
     env_batch_close(b);
@@ -118,7 +120,7 @@ bool env_batch_reset_to(EnvBatch *b, int row, const double *task, const double *
 
     observe(b, row, state);
     b->reward[row] = f->score.start ? f->physics->reward(state) : 0.0;
-    b->terminated[row] = b->truncated[row] = b->refused[row] = false;
+    b->terminated[row] = b->truncated[row] = b->failed[row] = b->refused[row] = false;
     b->running[row] = true;
     b->steps[row] = 0;
     return true;
@@ -170,10 +172,22 @@ static bool check_actions(EnvBatch *b, const double *action, char *why, int why_
     return all_allowed;
 }
 
-// Marks each running row whose next state or reward is not finite, and explains the first.
-static bool check_next(EnvBatch *b, char *why, int why_size) {
+void env_batch_fail(EnvBatch *b, int row, const char *format, ...) {
+    va_list args;
+
+    if (b->failed[row])
+        return;
+    b->failed[row] = true;
+    b->n_failed++;
+    int n = snprintf(b->failure, sizeof b->failure, "row %d, step %d: ", row, b->steps[row] + 1);
+    va_start(args, format);
+    vsnprintf(b->failure + n, sizeof b->failure - (size_t)n, format, args);
+    va_end(args);
+}
+
+// Fails each running row whose next state or reward is not finite.
+static void check_next(EnvBatch *b) {
     const EnvFamily *f = b->family;
-    bool all_finite = true;
 
     for (int k = 0; k <= f->state_dim; k++) {
         bool is_reward = k == f->state_dim;
@@ -181,17 +195,12 @@ static bool check_next(EnvBatch *b, char *why, int why_size) {
         for (int i = 0; i < b->n; i++) {
             if (!b->running[i] || isfinite(next[i]))
                 continue;
-            if (all_finite && is_reward)
-                snprintf(why, (size_t)why_size, "row %d: the step of %s gives a reward of %g", i,
-                         f->name, next[i]);
-            else if (all_finite)
-                snprintf(why, (size_t)why_size, "row %d: the step of %s makes state[%d] %g", i,
-                         f->name, k, next[i]);
-            b->refused[i] = true;
-            all_finite = false;
+            if (is_reward)
+                env_batch_fail(b, i, "the reward is %g", next[i]);
+            else
+                env_batch_fail(b, i, "state[%d] became %g", k, next[i]);
         }
     }
-    return all_finite;
 }
 
 // Makes the next states the present ones, in the rows that run.
@@ -202,12 +211,15 @@ static void commit(EnvBatch *b) {
         double *now = b->state + (int64_t)k * b->n;
         const double *next = b->next_state + (int64_t)k * b->n;
         for (int i = 0; i < b->n; i++)
-            now[i] = b->running[i] ? next[i] : now[i];
+            now[i] = b->running[i] && !b->failed[i] ? next[i] : now[i];
     }
 
     for (int i = 0; i < b->n; i++) {
-        b->reward[i] = b->running[i] ? b->next_reward[i] : 0.0;
-        if (!b->running[i])
+        bool moved = b->running[i] && !b->failed[i];
+        b->reward[i] = moved ? b->next_reward[i] : 0.0;
+        b->truncated[i] = b->truncated[i] || b->failed[i];
+        b->running[i] = moved;
+        if (!moved)
             continue;
         b->steps[i]++;
         b->terminated[i] = b->next_terminated[i];
@@ -222,9 +234,10 @@ bool env_batch_step(EnvBatch *b, const double *action, char *why, int why_size) 
     memset(b->refused, 0, (size_t)b->n * sizeof *b->refused);
     memset(b->next_terminated, 0, (size_t)b->n * sizeof *b->next_terminated);
 
-    if (!check_actions(b, action, why, why_size) ||
-        !b->family->physics->step(b, action, why, why_size) || !check_next(b, why, why_size))
+    if (!check_actions(b, action, why, why_size))
         return false;
+    b->family->physics->step(b, action);
+    check_next(b);
     commit(b);
     return true;
 }

@@ -21,7 +21,7 @@ static const EnvFamily *cartpole(void) {
 static EnvBatch open_batch(const EnvFamily *f, int n) {
     EnvBatch b;
     char why[WHY] = "";
-    ck_assert_msg(env_batch_open(&b, f, n, why, WHY), "%s", why);
+    ck_assert_msg(env_batch_open(&b, f, n, 1, why, WHY), "%s", why);
     return b;
 }
 
@@ -45,8 +45,7 @@ static void corridor_reset(const double *task, uint64_t key, double *state) {
     state[DOOR] = task[0];
 }
 
-static bool corridor_step(EnvBatch *b, const double *action, char *why, int why_size) {
-    (void)why, (void)why_size;
+static void corridor_step(EnvBatch *b, const double *action) {
     for (int i = 0; i < b->n; i++) {
         double position = b->state[POSITION * b->n + i] + action[i] - 1.0;
         double door = b->state[DOOR * b->n + i];
@@ -55,7 +54,6 @@ static bool corridor_step(EnvBatch *b, const double *action, char *why, int why_
         b->next_terminated[i] = position > door;
         b->next_reward[i] = position > door ? 0.0 : -1.0;
     }
-    return true;
 }
 
 static void corridor_observe(const double *state, double *observation) {
@@ -626,21 +624,29 @@ START_TEST(a_refused_action_changes_nothing) {
 }
 END_TEST
 
-START_TEST(a_state_that_is_not_finite_is_refused) {
+START_TEST(an_episode_whose_state_is_not_finite_ends) {
     const double task[] = {1.2, 0.8}, fast[] = {0, 0, 1, 1e200}, lost[] = {0, NAN, 0, 0};
-    double zero = 0;
     char why[WHY] = "";
-    EnvBatch b = open_batch(cartpole(), 1);
+    EnvBatch b = open_batch(cartpole(), 2);
 
     ck_assert(!env_batch_reset_to(&b, 0, task, lost, why, WHY));
     ck_assert_str_eq(why, "row 0: state[1] is nan, and must be finite");
     ck_assert(!b.running[0]);
 
     ck_assert(env_batch_reset_to(&b, 0, task, fast, why, WHY));
-    ck_assert(!env_batch_step(&b, &zero, why, WHY));
-    ck_assert_str_eq(why, "row 0: the step of cartpole makes state[1] -inf");
-    ck_assert(b.refused[0] && b.running[0] && b.steps[0] == 0);
-    ck_assert(b.state[3] == 1e200);
+    reset(&b, 1, task, 1);
+    step(&b, (double[]){0, 0});
+    ck_assert(b.failed[0] && b.truncated[0] && !b.terminated[0] && !b.running[0]);
+    ck_assert(b.steps[0] == 0 && b.reward[0] == 0 && b.state[3 * 2] == 1e200);
+    ck_assert_int_eq(b.n_failed, 1);
+    ck_assert_str_eq(b.failure, "row 0, step 1: state[1] became -inf");
+
+    // the other one goes on, and the row can be used again
+    ck_assert(b.running[1] && !b.failed[1] && b.steps[1] == 1);
+    reset(&b, 0, task, 2);
+    step(&b, (double[]){0, 0});
+    ck_assert(!b.failed[0] && b.running[0] && b.steps[1] == 2);
+    ck_assert_int_eq(b.n_failed, 1);
     env_batch_close(&b);
 }
 END_TEST
@@ -660,9 +666,9 @@ END_TEST
 START_TEST(a_batch_has_at_least_one_row) {
     EnvBatch b;
     char why[WHY] = "";
-    ck_assert(!env_batch_open(&b, cartpole(), 0, why, WHY));
+    ck_assert(!env_batch_open(&b, cartpole(), 0, 1, why, WHY));
     ck_assert_str_eq(why, "cartpole: a batch has 1 to 1048576 rows, not 0");
-    ck_assert(!env_batch_open(&b, cartpole(), ENV_ROWS_MAX + 1, why, WHY));
+    ck_assert(!env_batch_open(&b, cartpole(), ENV_ROWS_MAX + 1, 1, why, WHY));
     env_batch_close(&b);
     env_batch_close(&b);
 }
@@ -787,7 +793,7 @@ static Suite *envs_suite(void) {
     tcase_add_test(batch, a_reset_does_not_depend_on_what_the_row_did);
     tcase_add_test(batch, a_reset_of_one_row_leaves_the_others);
     tcase_add_loop_test(batch, a_refused_action_changes_nothing, 0, N_BAD_ACTIONS);
-    tcase_add_test(batch, a_state_that_is_not_finite_is_refused);
+    tcase_add_test(batch, an_episode_whose_state_is_not_finite_ends);
     tcase_add_test(batch, a_task_out_of_bounds_is_refused);
     tcase_add_test(batch, a_batch_has_at_least_one_row);
     tcase_add_test(batch, a_row_that_has_ended_stands_still);

@@ -14,7 +14,7 @@
 
 typedef struct EnvOptions {
     const char *name, *task;
-    int64_t seed, rows;
+    int64_t seed, rows, threads;
     bool json;
 } EnvOptions;
 
@@ -110,7 +110,7 @@ static int env_show(const EnvOptions *o, const EnvFamily *f, char *why, int why_
     double action[ENV_STATE_MAX], *rewards = calloc((size_t)f->horizon, sizeof *rewards);
     int n = 0;
 
-    if (!rewards || !env_batch_open(&b, f, 1, why, why_size)) {
+    if (!rewards || !env_batch_open(&b, f, 1, 1, why, why_size)) {
         free(rewards);
         return EXIT_SYSTEM;
     }
@@ -142,7 +142,7 @@ static bool run_rows(const EnvOptions *o, const EnvFamily *f, int first, int row
     EnvBatch b;
     double *action = calloc((size_t)(rows * f->action_dim), sizeof *action);
 
-    if (!action || !env_batch_open(&b, f, rows, why, why_size)) {
+    if (!action || !env_batch_open(&b, f, rows, (int)o->threads, why, why_size)) {
         free(action);
         return false;
     }
@@ -229,11 +229,12 @@ static int for_each(const OptCommand *self, const EnvOptions *o,
 
 int command_env(const OptCommand *self, int argc, char **argv) {
     static const char *const actions[] = {"ls", "bench", "check", "show"};
-    EnvOptions o = {.rows = 1000};
+    EnvOptions o = {.rows = 1000, .threads = 1};
     const Opt table[] = {
         {"task", 0, OPT_TEXT, &o.task, "NAME=X,...", "a task by hand (drawn)", 0, 0},
         {"seed", 0, OPT_INT, &o.seed, "N", "of tasks, starts and actions (0)", 0, INT64_MAX},
         {"rows", 0, OPT_INT, &o.rows, "N", "episodes side by side of bench (1000)", 1, 1000000},
+        {"threads", 0, OPT_INT, &o.threads, "N", "threads of the physics (1)", 1, 1024},
         {"json", 0, OPT_FLAG, &o.json, NULL, "print JSON (ls, bench)", 0, 0},
     };
     OptRest rest = {.least = 1, .most = 2};

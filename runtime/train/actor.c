@@ -194,7 +194,8 @@ RtActor *rt_actor_new(const RtActorDef *def, RtScene *scene) {
         rt_actor_free(a);
         return NULL;
     }
-    if (!env_batch_open(&a->batch, a->family, (int)def->rows, why, sizeof why)) {
+    int threads = rt_pool_size(scene->world->pool);
+    if (!env_batch_open(&a->batch, a->family, (int)def->rows, threads, why, sizeof why)) {
         diag_error(scene->world->diag, def->rows_loc, E_recipe, "%s", why);
         rt_actor_free(a);
         return NULL;
@@ -325,6 +326,9 @@ static bool step_rows(RtActor *a, RtScene *scene, int t, uint64_t key) {
     if (!done)
         return false;
     for (size_t i = 0; i < n; i++) {
+        // a transition that failed was none
+        if (a->n[i] == t + 1 && a->batch.failed[i])
+            a->n[i] = t;
         if (a->n[i] != t + 1)
             continue;
         memcpy(a->a + (i * (size_t)a->steps + (size_t)t) * da, a->action + i * da,

@@ -1,0 +1,36 @@
+// envs/mujoco.h -- what families whose physics is MuJoCo share.
+//
+// Such a family keeps, as the last components of its state, qpos, qvel and qacc_warmstart of
+// MuJoCo; these are all that a transition depends on, beside the task and the action. Its task is
+// (scale of body_mass, scale of dof_damping). Nothing else of the model is scaled, as in the
+// reference environments: inertias and what MuJoCo derives from masses stay those of scale 1.
+#ifndef ENVS_MUJOCO_H
+#define ENVS_MUJOCO_H
+
+#include "envs/env.h"
+
+enum { MUJOCO_MASS, MUJOCO_DAMPING, MUJOCO_TASK_DIM };
+
+// A body on MuJoCo. Constant, but for what mujoco_open() loads.
+typedef struct Mujoco {
+    const char *name; // of the family
+    const char *mjcf; // its model, as text
+    int nq, nv, nu;
+    int frame_skip; // steps of MuJoCo in a transition
+    int first;      // component of the state at which qpos begins
+    void *model;    // const mjModel *, once loaded; lives as long as the process
+} Mujoco;
+
+// EnvPhysics' open and close for a family on `m`. False with a sentence in `why` where the model
+// does not load, or this build has no MuJoCo.
+bool mujoco_open(EnvBatch *b, Mujoco *m, char *why, int why_size);
+void mujoco_close(EnvBatch *b);
+
+// Writes qpos, qvel and qacc_warmstart of every running row's next state. Rows in which MuJoCo
+// reports an error or bad numbers fail.
+void mujoco_step(EnvBatch *b, const double *action);
+
+// qpos of the model's initial configuration, nq numbers. Only after mujoco_open().
+const double *mujoco_qpos0(const Mujoco *m);
+
+#endif
