@@ -139,4 +139,21 @@ static void observe(const double *state, double *observation) {
     observation[5] = state[W2];
 }
 
-const EnvPhysics env_acrobot = {.reset = reset, .step = step, .observe = observe};
+static int draw(const double *state, EnvMark *marks, double view[4]) {
+    static const double shown[4] = {-2.4, 2.4, -2.2, 2.2};
+    double x1 = sin(state[T1]), y1 = -cos(state[T1]);
+    double x2 = x1 + sin(state[T1] + state[T2]), y2 = y1 - cos(state[T1] + state[T2]);
+    const EnvMark all[] = {
+        {-2.4, 1, 2.4, 1, 0.02, 0.55f, 0.8f, 0.55f}, // the line to pass
+        {0, 0, x1, y1, 0.16, 0.25f, 0.35f, 0.55f},   // links
+        {x1, y1, x2, y2, 0.12, 0.8f, 0.5f, 0.25f},   {0, 0, 0, 0, 0.1, 0.3f, 0.3f, 0.3f}, // joints
+        {x1, y1, x1, y1, 0.1, 0.3f, 0.3f, 0.3f},
+    };
+
+    memcpy(view, shown, sizeof shown);
+    memcpy(marks, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+const EnvPhysics env_acrobot = {
+    .reset = reset, .step = step, .observe = observe, .dt = 0.2, .draw = draw};

@@ -99,4 +99,23 @@ static void step(EnvBatch *batch, const double *action) {
         step_block(batch, action, first, batch->n - first < BLOCK ? batch->n - first : BLOCK);
 }
 
-const EnvPhysics env_cartpole = {.reset = reset, .step = step, .reward = reward};
+// The tip is drawn where the cost has it, at x + l sin(theta).
+static int draw(const double *state, EnvMark *marks, double view[4]) {
+    double x = state[X], tip_x = x + l * sin(state[THETA]), tip_y = l * cos(state[THETA]);
+    double middle = fabs(x) < 1 ? 0 : x;
+    const double shown[4] = {middle - 1.8, middle + 1.8, -1.2, 1.4};
+    const EnvMark all[] = {
+        {middle - 3, 0, middle + 3, 0, 0.02, 0.6f, 0.6f, 0.6f}, // rail
+        {0, l, 0, l, 0.12, 0.55f, 0.8f, 0.55f},                 // goal
+        {x - 0.15, 0, x + 0.15, 0, 0.16, 0.25f, 0.35f, 0.55f},  // cart
+        {x, 0, tip_x, tip_y, 0.05, 0.8f, 0.5f, 0.25f},          // pole
+        {tip_x, tip_y, tip_x, tip_y, 0.09, 0.7f, 0.25f, 0.2f},  // tip
+    };
+
+    memcpy(view, shown, sizeof shown);
+    memcpy(marks, all, sizeof all);
+    return sizeof all / sizeof *all;
+}
+
+const EnvPhysics env_cartpole = {
+    .reset = reset, .step = step, .reward = reward, .dt = 0.1, .draw = draw};

@@ -163,6 +163,17 @@ bool env_batch_step(EnvBatch *b, const double *action, char *why, int why_size);
 // Copies the state of `row` into `state`, of state_dim components.
 void env_batch_get_state(const EnvBatch *b, int row, double *state);
 
+// ---- pictures
+
+enum { ENV_MARKS_MAX = 16 };
+
+// A line with round ends from (x0, y0) to (x1, y1), `width` wide; a disc where both are one point.
+// Metres, y up.
+typedef struct EnvMark {
+    double x0, y0, x1, y1, width;
+    float red, green, blue; // 0 .. 1
+} EnvMark;
+
 // ---- what a family's own file gives
 
 // Marks `row`, whose next state is not to be used, as failed; printf's arguments say why.
@@ -188,6 +199,21 @@ struct EnvPhysics {
 
     // The reward of a state alone; needed where the score counts the initial state, else NULL.
     double (*reward)(const double *state);
+
+    double dt; // s, of a transition
+
+    // Transitions a second of the simulator alone, over about `seconds`, on `threads` threads: what
+    // a batch cannot exceed. NULL where the family's own code is all there is.
+    double (*raw)(int threads, double seconds);
+
+    // What a state looks like: its marks, at most ENV_MARKS_MAX, in the order in which they are
+    // painted. `view` gets the part of the plane that is shown: left, right, bottom, top.
+    int (*draw)(const double *state, EnvMark *marks, double view[4]);
+
+    // In its place: paints a state, (height, width, 3) from the top. False with a sentence in
+    // `why`.
+    bool (*render)(const double *state, int width, int height, unsigned char *rgb, char *why,
+                   int why_size);
 };
 
 // env_<name> of each row, and its dims as constants for its own file: ENV_<name>_state, ...

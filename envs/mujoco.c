@@ -10,9 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <mujoco/mjbatch.h>
 #include <mujoco/mujoco.h>
+
+#include "envs/env_random.h"
 
 typedef struct Simulation {
     const Mujoco *body;
@@ -56,7 +59,7 @@ static bool load(Mujoco *m, char *why, int why_size) {
 }
 
 // Models are read by one thread at a time, and once.
-static bool load_once(Mujoco *m, char *why, int why_size) {
+bool mujoco_load(Mujoco *m, char *why, int why_size) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
     pthread_mutex_lock(&lock);
@@ -76,7 +79,7 @@ bool mujoco_open(EnvBatch *b, Mujoco *m, char *why, int why_size) {
     mjBatchConfig config;
     size_t n = (size_t)b->n;
 
-    if (!load_once(m, why, why_size))
+    if (!mujoco_load(m, why, why_size))
         return false;
     Simulation *s = calloc(1, sizeof *s);
     b->simulation = s;
@@ -213,4 +216,68 @@ void mujoco_step(EnvBatch *b, const double *action) {
         check_row(b, s, s->ids[i]);
         read_row(b, s, s->ids[i]);
     }
+}
+
+// ---- the simulator alone ------------------------------------------------------------------------
+
+typedef struct Raw {
+    const Mujoco *body;
+    double seconds;
+    uint64_t key;
+    double rate; // transitions a second, once done
+} Raw;
+
+static double seconds_now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void *run_raw(void *data) {
+    enum { CONTROLS = 1 << 12, HORIZON = 1000 };
+    Raw *r = data;
+    const mjModel *m = r->body->model;
+    mjData *d = mj_makeData(m);
+    double *control = calloc(CONTROLS, sizeof *control), start, spent = 0;
+    int64_t n = 0, at = 0;
+
+    for (int i = 0; control && i < CONTROLS; i++)
+        control[i] = 2 * env_random_uniform(r->key, (uint64_t)i) - 1;
+    start = seconds_now();
+    while (d && control && spent < r->seconds) {
+        if (n % HORIZON == 0)
+            mj_resetData(m, d);
+        for (int k = 0; k < m->nu; k++)
+            d->ctrl[k] = m->actuator_ctrlrange[2 * k + 1] * control[at++ % CONTROLS];
+        for (int k = 0; k < r->body->frame_skip; k++)
+            mj_step(m, d);
+        n++;
+        spent = seconds_now() - start;
+    }
+    r->rate = spent > 0 ? (double)n / spent : 0;
+    mj_deleteData(d);
+    free(control);
+    return NULL;
+}
+
+double mujoco_raw(Mujoco *m, int threads, double seconds) {
+    enum { MOST = 64 };
+    Raw runs[MOST];
+    pthread_t ids[MOST];
+    double rate = 0;
+    char why[256];
+    int n = threads < 1 ? 1 : threads > MOST ? MOST : threads;
+
+    if (!mujoco_load(m, why, sizeof why))
+        return 0;
+    for (int i = 0; i < n; i++) {
+        runs[i] = (Raw){.body = m, .seconds = seconds, .key = (uint64_t)i};
+        if (pthread_create(&ids[i], NULL, run_raw, &runs[i]) != 0)
+            n = i;
+    }
+    for (int i = 0; i < n; i++) {
+        pthread_join(ids[i], NULL);
+        rate += runs[i].rate;
+    }
+    return rate;
 }

@@ -21,6 +21,9 @@ typedef struct Mujoco {
     void *model;    // const mjModel *, once loaded; lives as long as the process
 } Mujoco;
 
+// Loads the model, once. False with a sentence in `why`.
+bool mujoco_load(Mujoco *m, char *why, int why_size);
+
 // EnvPhysics' open and close for a family on `m`. False with a sentence in `why` where the model
 // does not load, or this build has no MuJoCo.
 bool mujoco_open(EnvBatch *b, Mujoco *m, char *why, int why_size);
@@ -29,6 +32,14 @@ void mujoco_close(EnvBatch *b);
 // Writes qpos, qvel and qacc_warmstart of every running row's next state. Rows in which MuJoCo
 // reports an error or bad numbers fail.
 void mujoco_step(EnvBatch *b, const double *action);
+
+// EnvPhysics' raw: mj_step on one mjData a thread, under random controls.
+double mujoco_raw(Mujoco *m, int threads, double seconds);
+
+// EnvPhysics' render: the body in a state, seen from the side. It needs OSMesa, found at run time.
+// One thread at a time.
+bool mujoco_render(Mujoco *m, const double *state, int width, int height, unsigned char *rgb,
+                   char *why, int why_size);
 
 // qpos of the model's initial configuration, nq numbers. Only after mujoco_open().
 const double *mujoco_qpos0(const Mujoco *m);

@@ -20,6 +20,21 @@ void mujoco_step(EnvBatch *b, const double *action) {
     (void)b, (void)action;
 }
 
+double mujoco_raw(Mujoco *m, int threads, double seconds) {
+    (void)m, (void)threads, (void)seconds;
+    return 0;
+}
+
+bool mujoco_load(Mujoco *m, char *why, int why_size) {
+    return mujoco_open(NULL, m, why, why_size);
+}
+
+bool mujoco_render(Mujoco *m, const double *state, int width, int height, unsigned char *rgb,
+                   char *why, int why_size) {
+    (void)state, (void)width, (void)height, (void)rgb;
+    return mujoco_open(NULL, m, why, why_size);
+}
+
 const double *mujoco_qpos0(const Mujoco *m) {
     (void)m;
     return NULL;

@@ -68,5 +68,20 @@ static void observe(const double *state, double *observation) {
     memcpy(observation, state + QPOS + 2, (NQ - 2 + NV) * sizeof *observation);
 }
 
-const EnvPhysics env_slim_humanoid = {
-    .open = open, .close = mujoco_close, .reset = reset, .step = step, .observe = observe};
+static double raw(int threads, double seconds) {
+    return mujoco_raw(&body, threads, seconds);
+}
+
+static bool render(const double *state, int width, int height, unsigned char *rgb, char *why,
+                   int why_size) {
+    return mujoco_render(&body, state, width, height, rgb, why, why_size);
+}
+
+const EnvPhysics env_slim_humanoid = {.open = open,
+                                      .close = mujoco_close,
+                                      .reset = reset,
+                                      .step = step,
+                                      .observe = observe,
+                                      .dt = 0.015,
+                                      .raw = raw,
+                                      .render = render};

@@ -133,6 +133,32 @@ START_TEST(families_are_listed_checked_and_shown) {
 }
 END_TEST
 
+// Whether $DIR/name begins as a file of its kind does.
+static void check_picture(const char *name, const char *magic) {
+    Buf picture = {0};
+
+    cli_read(&cli, &picture, name);
+    ck_assert_uint_gt(picture.len, 1000);
+    ck_assert_mem_eq(picture.data, magic, strlen(magic));
+    buf_free(&picture);
+}
+
+START_TEST(episodes_are_drawn) {
+    ck_assert_int_eq(run("env show acrobot -o $DIR/a.png"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "a.png: 200 steps, score -1.0"));
+    check_picture("a.png", "\x89PNG\r\n");
+    ck_assert_int_eq(run("env show cartpole --policy=zero -o $DIR/c.gif"), EXIT_OK);
+    check_picture("c.gif", "GIF89a");
+
+    ck_assert_int_eq(run("env show cartpole -o $DIR/c.jpg"), EXIT_BAD_USAGE);
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "ends neither in .png nor in .gif"));
+    ck_assert_int_eq(run("env show -o $DIR/c.gif"), EXIT_BAD_USAGE);
+    ck_assert_int_eq(run("env show cartpole -o $DIR/no/c.gif"), EXIT_CANNOT_CREATE);
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "cannot be written"));
+    ck_assert_int_eq(run("env show cartpole -o $DIR/no/c.png"), EXIT_CANNOT_CREATE);
+}
+END_TEST
+
 START_TEST(a_dry_run_shows_the_recipe_and_creates_nothing) {
     char arguments[512];
 
@@ -219,6 +245,7 @@ static Suite *cli_suite(void) {
                         sizeof commands / sizeof *commands);
     tcase_add_test(usage, what_is_not_there_is_told);
     tcase_add_test(usage, families_are_listed_checked_and_shown);
+    tcase_add_test(usage, episodes_are_drawn);
     suite_add_tcase(s, usage);
 
     TCase *runs = tcase_create("runs");

@@ -11,12 +11,8 @@
 #include "runtime/record/json.h"
 #include "runtime/train/world.h"
 #include "tools/gssm-run.h"
-
-typedef struct EnvOptions {
-    const char *name, *task;
-    int64_t seed, rows, threads;
-    bool json;
-} EnvOptions;
+#include "tools/gssm-run_env.h"
+#include "tools/gssm-run_pictures.h"
 
 static void put_out(Buf *b) {
     fwrite(buf_text(b), 1, b->len, stdout);
@@ -75,14 +71,13 @@ static int env_ls(const EnvOptions *o) {
 
 // ---- episodes of random actions -----------------------------------------------------------------
 
-// Draws the actions of step `step` for all rows, each by its row's key.
-static void random_actions(const EnvBatch *b, uint64_t seed, int first, int step, double *action) {
+void env_random_actions(const EnvBatch *b, uint64_t seed, int first, int step, double *action) {
     for (int i = 0; i < b->n; i++)
         env_random_action(b->family, env_random_key(seed, "action", first + i, 0), step,
                           action + i * b->family->action_dim);
 }
 
-static bool reset_all(EnvBatch *b, const EnvOptions *o, int first, char *why, int why_size) {
+bool env_reset_all(EnvBatch *b, const EnvOptions *o, int first, char *why, int why_size) {
     double task[ENV_TASK_MAX];
 
     for (int i = 0; i < b->n; i++) {
@@ -105,97 +100,62 @@ static void put_row(const EnvBatch *b, int step, const double *action) {
     printf("  %10.6f\n", b->reward[0]);
 }
 
-static int env_show(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
-    EnvBatch b;
-    double action[ENV_STATE_MAX], *rewards = calloc((size_t)f->horizon, sizeof *rewards);
-    int n = 0;
+// The episode of row 0, to its end: text on standard output unless a picture is asked for.
+static bool run_episode(const EnvOptions *o, EnvBatch *b, double *states, double *rewards, int *n,
+                        char *why, int why_size) {
+    const EnvFamily *f = b->family;
+    double action[ENV_STATE_MAX] = {0};
+    bool idle = o->policy && strcmp(o->policy, "zero") == 0, done = true;
 
-    if (!rewards || !env_batch_open(&b, f, 1, 1, why, why_size)) {
-        free(rewards);
-        return EXIT_SYSTEM;
-    }
-    bool done = reset_all(&b, o, 0, why, why_size);
-    double start = b.reward[0];
-    if (done) {
+    env_batch_get_state(b, 0, states);
+    if (!o->output) {
         printf("# %s; %s; reward\n", f->observation, f->action);
-        put_row(&b, 0, NULL);
+        put_row(b, 0, NULL);
     }
-    while (done && b.running[0]) {
-        random_actions(&b, (uint64_t)o->seed, 0, n, action);
-        done = env_batch_step(&b, action, why, why_size);
-        rewards[n++] = b.reward[0];
-        if (done)
-            put_row(&b, n, action);
+    for (*n = 0; done && b->running[0];) {
+        if (!idle)
+            env_random_actions(b, (uint64_t)o->seed, 0, *n, action);
+        else if (f->discrete)
+            action[0] = (f->n_actions - 1) / 2;
+        done = env_batch_step(b, action, why, why_size);
+        rewards[(*n)++] = b->reward[0];
+        env_batch_get_state(b, 0, states + (int64_t)*n * f->state_dim);
+        if (done && !o->output)
+            put_row(b, *n, action);
     }
-    if (done)
-        printf("# score %.6f\n", env_score(f, start, rewards, n));
-    env_batch_close(&b);
-    free(rewards);
-    return done ? EXIT_OK : EXIT_BAD_USAGE;
-}
-
-// ---- check and bench ----------------------------------------------------------------------------
-
-// Runs `rows` episodes, from number `first` on, and adds their states up to a hash. False on error.
-static bool run_rows(const EnvOptions *o, const EnvFamily *f, int first, int rows, Buf *states,
-                     int64_t *steps, char *why, int why_size) {
-    EnvBatch b;
-    double *action = calloc((size_t)(rows * f->action_dim), sizeof *action);
-
-    if (!action || !env_batch_open(&b, f, rows, (int)o->threads, why, why_size)) {
-        free(action);
-        return false;
-    }
-    bool done = reset_all(&b, o, first, why, why_size);
-    for (int t = 0; t < f->horizon && done; t++) {
-        for (int i = 0; i < rows; i++)
-            *steps += b.running[i];
-        random_actions(&b, (uint64_t)o->seed, first, t, action);
-        done = env_batch_step(&b, action, why, why_size);
-    }
-    for (int i = 0; i < rows && done && states; i++)
-        buf_put(states, (const char *)(b.observation + i * f->obs_dim),
-                (size_t)f->obs_dim * sizeof(double));
-    env_batch_close(&b);
-    free(action);
     return done;
 }
 
-// Rows must not know of each other: one at a time gives the bits of all at once.
-static int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
-    enum { ROWS = 32 };
-    Buf all = {0}, each = {0};
-    int64_t steps = 0;
-    bool done = run_rows(o, f, 0, ROWS, &all, &steps, why, why_size);
+static int env_show(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
+    EnvBatch b;
+    double *rewards = calloc((size_t)f->horizon, sizeof *rewards);
+    double *states = calloc(((size_t)f->horizon + 1) * (size_t)f->state_dim, sizeof *states);
+    int n = 0;
 
-    for (int i = 0; i < ROWS && done; i++)
-        done = run_rows(o, f, i, 1, &each, &steps, why, why_size);
-    bool same = done && all.len == each.len && memcmp(all.data, each.data, all.len) == 0;
-    if (done)
-        printf("%s: %s\n", f->name,
-               same ? "every row has the same bits alone and in a batch"
-                    : "rows differ between batches");
-    buf_free(&all);
-    buf_free(&each);
-    return same ? EXIT_OK : EXIT_CHECK;
-}
-
-static int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
-    double start = rt_now(), spent = 0;
-    int64_t steps = 0;
-    bool done = true;
-
-    while (done && spent < 1) {
-        done = run_rows(o, f, 0, (int)o->rows, NULL, &steps, why, why_size);
-        spent = rt_now() - start;
+    if (!rewards || !states || !env_batch_open(&b, f, 1, 1, why, why_size)) {
+        free(rewards);
+        free(states);
+        return EXIT_MISSING;
     }
-    if (done && o->json)
-        printf("{\"env\": \"%s\", \"rows\": %" PRId64 ", \"steps_per_second\": %.0f}\n", f->name,
-               o->rows, (double)steps / spent);
-    else if (done)
-        printf("%s: %.3g steps a second in batches of %" PRId64 "\n", f->name,
-               (double)steps / spent, o->rows);
-    return done ? EXIT_OK : EXIT_CHECK;
+    bool done = env_reset_all(&b, o, 0, why, why_size);
+    double start = b.reward[0];
+    done = done && run_episode(o, &b, states, rewards, &n, why, why_size);
+    int code = done ? EXIT_OK : EXIT_BAD_USAGE;
+    if (done && o->output) {
+        Episode e = {.f = f, .states = states, .n = n + 1};
+        code = pictures_draw(&e, o->output, why, why_size) ? EXIT_OK : EXIT_CANNOT_CREATE;
+    }
+    double score = env_score(f, start, rewards, n);
+    if (code == EXIT_OK && o->output)
+        printf("%s: %d steps, score %.6f\n", o->output, n, score);
+    else if (code == EXIT_OK)
+        printf("# score %.6f\n", score);
+    if (b.n_failed > 0)
+        fprintf(stderr, "gssm-run env: the physics broke down: %s\n", b.failure);
+    env_batch_close(&b);
+    free(rewards);
+    free(states);
+    return code;
 }
 
 // ---- the command --------------------------------------------------------------------------------
@@ -229,11 +189,16 @@ static int for_each(const OptCommand *self, const EnvOptions *o,
 
 int command_env(const OptCommand *self, int argc, char **argv) {
     static const char *const actions[] = {"ls", "bench", "check", "show"};
-    EnvOptions o = {.rows = 1000, .threads = 1};
+    EnvOptions o = {.threads = 1};
     const Opt table[] = {
         {"task", 0, OPT_TEXT, &o.task, "NAME=X,...", "a task by hand (drawn)", 0, 0},
         {"seed", 0, OPT_INT, &o.seed, "N", "of tasks, starts and actions (0)", 0, INT64_MAX},
-        {"rows", 0, OPT_INT, &o.rows, "N", "episodes side by side of bench (1000)", 1, 1000000},
+        {"rows", 0, OPT_INT, &o.rows, "N",
+         "episodes side by side of bench (1000, or 64 on a simulator)", 1, 1000000},
+        {"policy", 0, OPT_CHOICE, &o.policy, "random|zero",
+         "what acts in the episode of show (random)", 0, 0},
+        {"output", 'o', OPT_TEXT, &o.output, "FILE.gif|png",
+         "draw the episode of show: moving, or a sheet of frames", 0, 0},
         {"threads", 0, OPT_INT, &o.threads, "N", "threads of the physics (1)", 1, 1024},
         {"json", 0, OPT_FLAG, &o.json, NULL, "print JSON (ls, bench)", 0, 0},
     };
@@ -252,6 +217,10 @@ int command_env(const OptCommand *self, int argc, char **argv) {
         return for_each(self, &o, env_bench);
     if (strcmp(action, "check") == 0)
         return for_each(self, &o, env_check);
+    if (strcmp(action, "show") == 0 && o.output && !o.name)
+        return opt_refuse(self, "show -o draws one family: name it");
+    if (strcmp(action, "show") == 0 && o.output && !pictures_format_known(o.output))
+        return opt_refuse(self, "'%s' ends neither in .png nor in .gif", o.output);
     if (strcmp(action, "show") == 0)
         return for_each(self, &o, env_show);
     return opt_refuse(self, "'%s' is none of ls, bench, check and show%s%s%s", action,

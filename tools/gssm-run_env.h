@@ -1,0 +1,24 @@
+// tools/gssm-run_env.h -- what the actions of `gssm-run env` share.
+#ifndef TOOLS_GSSM_RUN_ENV_H
+#define TOOLS_GSSM_RUN_ENV_H
+
+#include "envs/env.h"
+
+typedef struct EnvOptions {
+    const char *name, *task, *policy, *output;
+    int64_t seed, rows, threads;
+    bool json;
+} EnvOptions;
+
+// Draws the actions of step `step` for all rows, each by its row's key; row 0 is episode `first`.
+void env_random_actions(const EnvBatch *b, uint64_t seed, int first, int step, double *action);
+
+// Starts the episode `first + row` of each row, in the task of --task or in one drawn for it. False
+// with a sentence in `why`.
+bool env_reset_all(EnvBatch *b, const EnvOptions *o, int first, char *why, int why_size);
+
+// The actions `check` and `bench` on one family; an exit code, with a sentence in `why` on errors.
+int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size);
+int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size);
+
+#endif
