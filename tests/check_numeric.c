@@ -123,7 +123,7 @@ START_TEST(verify_compares_all_ways) {
     cli_expect_out(&cli, "\nfit ");
     cli_expect(&cli, EXIT_OK, "verify $DIR/small.yaml fit noisy --seed=3");
     cli_expect_out(&cli, "  cpu f64 --disable-pass=cse ");
-    cli_expect_out(&cli, "  cpu f32 with 2 threads ");
+    cli_expect_out(&cli, "  cpu f32 with 2 and 3 threads ");
     cli_expect_out(&cli, "the bits of 1 thread\n");
     cli_expect_out(&cli, "  ref f64 after each pass ");
 }

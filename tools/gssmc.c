@@ -323,7 +323,7 @@ static const OptCommand commands[] = {
      "every back end and pass against the reference interpreter, on random inputs",
      "What all are compared with is the interpreter at f64 without any optional pass. Sizes that "
      "come\n"
-     "with each call are 0, 1, some from 3 to 5, and 9. Exit code 1 where something differs.",
+     "with each call are 0, 1, 2, some from 3 to 5, and 9. Exit code 1 where something differs.",
      command_verify},
     {"opt", "FILE.gir", "IR in, IR out (- is standard input)", NULL, command_opt},
     {"explain", "[E0123...]", "what a diagnostic's code means, with an example; all codes", NULL,

@@ -3,8 +3,8 @@
 //
 // The truth of an entry is the interpreter's result at f64 without any optional pass. It is
 // compared with the other back ends and precisions, with each optional pass left out, and with the
-// graph after each pass. What native code does with two threads is compared bit by bit with what it
-// does with one.
+// graph after each pass. What native code does with two threads, and with three, is compared bit by
+// bit with what it does with one.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #include "runtime/exec/numeric.h"
 #include "tools/gssmc.h"
 
-enum { MOST = 9, MAX_SIZES = 4, MAX_WAYS = PASS_COUNT + 8 };
+enum { MOST = 9, MAX_SIZES = 5, MAX_WAYS = PASS_COUNT + 8 };
 
 // A way to compile an entry.
 typedef struct Way {
@@ -24,7 +24,7 @@ typedef struct Way {
     bool narrow;     // f32
     bool bare;       // no optional pass
     bool as_planned; // maxima as declared, sizes as likely: work for several threads
-    bool bits;       // two threads against one
+    bool bits;       // two and three threads against one
     bool watched;    // evaluate after each pass
     bool blas;
     PassId without; // PASS_COUNT: none
@@ -159,15 +159,17 @@ static void compare_threads(Verify *v, Way *w, const RtProgram *p) {
     }
     rt_point_new(&point, &v->arena, f, dims, NULL, v->state[1], RT_POINT_NORMAL, v->seed, true, why,
                  sizeof why);
-    RtPool *two = rt_pool_new(2);
-    Values first = run(v, p, v->state[w->narrow], NULL, &point);
-    Values second = run(v, p, v->state[w->narrow], two, &point);
-    rt_pool_free(two);
-    for (int i = 0; i < f->body->n_results && !w->failed; i++)
-        if (!same_bits(&first, &second, i)) {
-            w->failed = true;
-            w->at = f->outputs[i];
-        }
+    Values one = run(v, p, v->state[w->narrow], NULL, &point);
+    for (int threads = 2; threads <= 3; threads++) {
+        RtPool *pool = rt_pool_new(threads);
+        Values more = run(v, p, v->state[w->narrow], pool, &point);
+        rt_pool_free(pool);
+        for (int i = 0; i < f->body->n_results && !w->failed; i++)
+            if (!same_bits(&one, &more, i)) {
+                w->failed = true;
+                w->at = f->outputs[i];
+            }
+    }
 }
 
 static void try_way(Verify *v, Way *w, const char *name) {
@@ -221,7 +223,7 @@ static void list_ways(Verify *v) {
     }
     add_way(v, "ref f32", &ref_backend)->narrow = true;
     add_way(v, "cpu f32", &llvm_backend)->narrow = true;
-    Way *threads = add_way(v, "cpu f32 with 2 threads", &llvm_backend);
+    Way *threads = add_way(v, "cpu f32 with 2 and 3 threads", &llvm_backend);
     threads->narrow = threads->bits = threads->as_planned = true;
 }
 
@@ -231,7 +233,7 @@ static void find_draw(IrNode *n, IrBlock *in, void *data) {
         *(bool *)data = true;
 }
 
-// Sizes 0, 1, some small ones, and the greatest.
+// Sizes 0, 1, 2, some from 3 to 5, and the greatest.
 static void choose_sizes(Verify *v) {
     const IrDims *ds = v->fn->dims;
     char why[256];
@@ -239,8 +241,8 @@ static void choose_sizes(Verify *v) {
     v->n_sizes = ds->n_vars > 0 ? MAX_SIZES : 1;
     for (int k = 0; k < v->n_sizes; k++) {
         v->sizes[k] = rt_point_dims(&v->arena, v->fn, NULL, v->seed, why, sizeof why);
-        for (int i = 0; i < ds->n_vars && k != 2; i++) {
-            int64_t size = k == 3 ? MOST : k;
+        for (int i = 0; i < ds->n_vars && k != 3; i++) {
+            int64_t size = k == 4 ? MOST : k;
             v->sizes[k][i] = size < ds->vars[i]->max ? size : ds->vars[i]->max;
         }
     }
