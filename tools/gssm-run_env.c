@@ -197,6 +197,8 @@ int command_env(const OptCommand *self, int argc, char **argv) {
          "episodes side by side of bench (1000, or 64 on a simulator)", 1, 1000000},
         {"policy", 0, OPT_CHOICE, &o.policy, "random|zero",
          "what acts in the episode of show (random)", 0, 0},
+        {"policy-module", 0, OPT_TEXT, &o.module, "FILE",
+         "a policy with fresh parameters that acts in bench (random actions)", 0, 0},
         {"output", 'o', OPT_TEXT, &o.output, "FILE.gif|png",
          "draw the episode of show: moving, or a sheet of frames", 0, 0},
         {"threads", 0, OPT_INT, &o.threads, "N", "threads of the physics (1)", 1, 1024},

@@ -5,7 +5,7 @@
 #include "envs/env.h"
 
 typedef struct EnvOptions {
-    const char *name, *task, *policy, *output;
+    const char *name, *task, *policy, *module, *output;
     int64_t seed, rows, threads;
     bool json;
 } EnvOptions;

@@ -9,6 +9,8 @@
 #include "envs/env_random.h"
 #include "ir/base/buf.h"
 #include "ir/base/exits.h"
+#include "runtime/exec/call.h"
+#include "runtime/exec/roots.h"
 #include "runtime/train/world.h"
 #include "tools/gssm-run_env.h"
 
@@ -174,15 +176,99 @@ int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
 enum { ROUNDS = 5, CYCLE = 16 };
 static const double round_seconds = 0.3;
 
-// Transitions a second of one round. Actions are drawn before; rows that end begin again.
-static double time_round(EnvBatch *b, const double *actions, uint64_t seed) {
+// A policy that acts in the loop, with fresh parameters; all zero where none was asked for.
+typedef struct Loop {
+    Arena arena;
+    Diag diag;
+    RtPool *pool;
+    RtProgram *program;
+    RtState *state;
+    RtCall *call;
+    int in, out; // features and actions
+    double *row; // an action of each row, as the policy gives it
+} Loop;
+
+static void close_loop(Loop *l) {
+    if (l->call)
+        rt_call_free(l->call);
+    if (l->state)
+        rt_state_free(l->state);
+    if (l->program)
+        rt_program_free(l->program);
+    if (l->pool)
+        rt_pool_free(l->pool);
+    free(l->row);
+    diag_free(&l->diag);
+    arena_free(&l->arena);
+}
+
+// Compiles `act` of the policy for observations as features, without a latent variable.
+static bool open_loop(Loop *l, const EnvOptions *o, const EnvBatch *b, char *why, int why_size) {
+    int width = b->family->discrete ? b->family->n_actions : b->family->action_dim;
+    const LangPair bind = {"", o->module},
+                   dims[] = {{"df", arena_printf(&l->arena, "%d", b->family->obs_dim)},
+                             {"da", arena_printf(&l->arena, "%d", width)},
+                             {"dz", "0"}};
+    LangOptions options = {.real = IR_F32, .binds = &bind, .n_binds = 1, .dims = dims, .n_dims = 3};
+    LangRequest request = {.instance = "", .name = "act"};
+    RtProgramDef def = {.backend = backend_find("cpu")};
+
+    options.n_roots = rt_model_roots(&options.roots);
+    LangWorld *world = lang_open(&l->arena, &l->diag, &options);
+    if (world && !l->diag.n_errors)
+        l->program =
+            rt_program_new(&l->arena, world, &l->diag, &request, &def, why, (size_t)why_size);
+    if (l->program)
+        l->state =
+            rt_initial_state(&l->arena, world, &l->diag, (uint64_t)o->seed, why, (size_t)why_size);
+    if (!l->state) {
+        diag_print(&l->diag, stderr, false);
+        return false;
+    }
+    l->pool = rt_pool_new((int)o->threads);
+    l->call = rt_call_new(l->program, l->state, l->pool);
+    l->in = rt_call_find_input(l->call, "features");
+    l->out = rt_call_find_output(l->call, "a");
+    if (l->in < 0 || l->out < 0 || !rt_call_set_dim(l->call, "B", b->n) ||
+        rt_call_output_count(l->call, l->out) != (int64_t)b->n * width) {
+        snprintf(why, (size_t)why_size,
+                 "'%s' does not act as a policy does: act(features, z) of B rows", o->module);
+        return false;
+    }
+    l->row = calloc((size_t)(b->n * width), sizeof *l->row);
+    return l->row != NULL;
+}
+
+// The policy's actions for what is observed now; a choice is where its row is largest.
+static void act(Loop *l, const EnvBatch *b, int64_t step, double *action) {
+    const EnvFamily *f = b->family;
+    int width = f->discrete ? f->n_actions : f->action_dim;
+
+    rt_call_put(l->call, l->in, b->observation, (int64_t)b->n * f->obs_dim);
+    rt_call_run(l->call, 0, (uint64_t)step);
+    rt_call_get(l->call, l->out, f->discrete ? l->row : action, (int64_t)b->n * width);
+    for (int i = 0; f->discrete && i < b->n; i++) {
+        int best = 0;
+        for (int k = 1; k < width; k++)
+            if (l->row[i * width + k] > l->row[i * width + best])
+                best = k;
+        action[i] = best;
+    }
+}
+
+// Transitions a second of one round. Without a policy, actions are drawn before. Rows that end
+// begin again.
+static double time_round(EnvBatch *b, Loop *l, double *actions, uint64_t seed) {
     int64_t steps = 0, restarts = 0;
     size_t size = (size_t)(b->n * b->family->action_dim);
     char why[256];
     double task[ENV_TASK_MAX], start = rt_now(), spent = 0;
 
-    for (int t = 0; spent < round_seconds; t++) {
-        env_batch_step(b, actions + (size_t)(t % CYCLE) * size, why, sizeof why);
+    for (int64_t t = 0; spent < round_seconds; t++) {
+        double *action = actions + (size_t)(t % CYCLE) * size;
+        if (l->call)
+            act(l, b, t, action);
+        env_batch_step(b, action, why, sizeof why);
         for (int i = 0; i < b->n; i++) {
             steps++;
             if (b->running[i])
@@ -205,19 +291,21 @@ int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
     int rows = o->rows ? (int)o->rows : f->physics->raw ? 64 : 1000;
     size_t size = (size_t)(rows * f->action_dim);
     double *actions = calloc(size * CYCLE, sizeof *actions), best = 0, raw = NAN;
+    Loop loop = {0};
     EnvBatch b;
 
     if (!actions || !env_batch_open(&b, f, rows, (int)o->threads, why, why_size)) {
         free(actions);
         return EXIT_MISSING;
     }
-    bool done = env_reset_all(&b, o, 0, why, why_size);
+    bool done = env_reset_all(&b, o, 0, why, why_size) &&
+                (!o->module || open_loop(&loop, o, &b, why, why_size));
     for (int t = 0; t < CYCLE; t++)
         env_random_actions(&b, (uint64_t)o->seed, 0, t, actions + (size_t)t * size);
 
     // the two in turns, and the best of each: a machine's other work slows both
     for (int i = 0; i < ROUNDS && done; i++) {
-        best = fmax(best, time_round(&b, actions, (uint64_t)o->seed));
+        best = fmax(best, time_round(&b, &loop, actions, (uint64_t)o->seed));
         raw = fmax(raw, time_raw(f, (int)o->threads));
     }
     if (done && o->json) {
@@ -228,12 +316,14 @@ int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
             printf(", \"raw_steps_per_second\": %.0f, \"ratio\": %.4f", raw, best / raw);
         printf("}\n");
     } else if (done) {
-        printf("%-14s %10.4g steps a second in batches of %d on %" PRId64 " thread%s", f->name,
-               best, rows, o->threads, o->threads == 1 ? "" : "s");
+        printf("%-14s %10.4g steps a second in batches of %d on %" PRId64 " thread%s%s%s", f->name,
+               best, rows, o->threads, o->threads == 1 ? "" : "s", o->module ? " with " : "",
+               o->module ? o->module : "");
         if (!isnan(raw))
             printf("; the simulator alone %.4g, ratio %.3f", raw, best / raw);
         printf("\n");
     }
+    close_loop(&loop);
     env_batch_close(&b);
     free(actions);
     return done ? EXIT_OK : EXIT_BAD_USAGE;
