@@ -28,8 +28,7 @@ PassId pass_find(const char *name) {
     return PASS_COUNT;
 }
 
-// Passes without which nothing can be compiled: `disabled` and bisection do not touch them.
-static bool is_needed(PassId id) {
+bool pass_is_needed(PassId id) {
     return id == PASS_inline || id == PASS_grad || id == PASS_map || pass_info[id].lower;
 }
 
@@ -124,7 +123,7 @@ static bool run_one(Run *r, PassId id, bool *changed) {
     const PassOptions *o = r->options;
     *changed = false;
     r->position++;
-    if (!is_needed(id)) {
+    if (!pass_is_needed(id)) {
         if (o->disabled[id] || (o->bisect_limit > 0 && r->n_optional >= o->bisect_limit))
             return true;
         r->n_optional++;

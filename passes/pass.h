@@ -47,6 +47,10 @@ extern const PassInfo pass_info[PASS_COUNT];
 
 PassId pass_find(const char *name); // PASS_COUNT when there is none
 
+// Whether nothing can be compiled without this pass: it is not left out, neither by `disabled` nor
+// by bisection.
+bool pass_is_needed(PassId id);
+
 // Looks at `f` after `pass`, which was execution number `number` (from 1) of the program's passes; it
 // may not change `f`.
 typedef void PassWatch(void *data, PassId pass, int number, const IrFunction *f);

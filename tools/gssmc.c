@@ -45,20 +45,20 @@ static int find_pass(const OptCommand *command, const char *name, PassId *id) {
 }
 
 // Passes without which there is no code, in the order in which they must run.
-static const PassId needed[] = {PASS_inline, PASS_grad,     PASS_map,
-                                PASS_fuse,   PASS_schedule, PASS_place};
-enum { N_NEEDED = sizeof needed / sizeof *needed };
+static int list_needed(PassId needed[PASS_COUNT]) {
+    int n = 0;
 
-bool gssmc_pass_is_needed(PassId id) {
-    for (int i = 0; i < N_NEEDED; i++)
-        if (needed[i] == id)
-            return true;
-    return false;
+    for (int i = 0; i < pass_default_pipeline_length; i++)
+        if (pass_is_needed(pass_default_pipeline[i]))
+            needed[n++] = pass_default_pipeline[i];
+    return n;
 }
 
 // Reads --passes. A list that stops at the graph goes on to kernels by itself.
 static int read_pipeline(Gssmc *g, const OptCommand *command) {
-    enum { MAX = sizeof g->pipeline / sizeof *g->pipeline - N_NEEDED };
+    enum { MAX = sizeof g->pipeline / sizeof *g->pipeline - PASS_COUNT };
+    PassId needed[PASS_COUNT];
+    int n_needed = list_needed(needed);
     PassOptions *o = &g->def.passes;
     char *list = arena_strdup(&g->arena, g->passes);
     int n_lower = 0;
@@ -72,14 +72,14 @@ static int read_pipeline(Gssmc *g, const OptCommand *command) {
         n_lower += pass_info[g->pipeline[o->n_pipeline++]].lower != NULL;
     }
     o->pipeline = g->pipeline;
-    for (int i = 0; i < N_NEEDED && n_lower == 0; i++)
+    for (int i = 0; i < n_needed && n_lower == 0; i++)
         if (pass_info[needed[i]].lower)
             g->pipeline[o->n_pipeline++] = needed[i];
 
     int met = 0;
-    for (int i = 0; i < o->n_pipeline && met < N_NEEDED; i++)
+    for (int i = 0; i < o->n_pipeline && met < n_needed; i++)
         met += g->pipeline[i] == needed[met];
-    if (!g->graph_only && met < N_NEEDED)
+    if (!g->graph_only && met < n_needed)
         return opt_refuse(command,
                           "--passes leaves out '%s', or has it too early: code needs "
                           "inline, grad, map, fuse, schedule and place, in this order",
@@ -98,7 +98,7 @@ static int read_passes(Gssmc *g, const OptCommand *command) {
         int code = find_pass(command, g->disabled.items[i], &id);
         if (code != OPT_GO_ON)
             return code;
-        if (gssmc_pass_is_needed(id))
+        if (pass_is_needed(id))
             return opt_refuse(command, "--disable-pass=%s: there is no code without this pass",
                               pass_info[id].name);
         o->disabled[id] = true;

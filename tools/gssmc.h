@@ -99,9 +99,6 @@ int gssmc_report(Gssmc *g);
 // where there is none, else EXIT_CHECK. Further functions can be compiled then.
 int gssmc_check_numeric(Gssmc *g, const OptCommand *command, const char *name);
 
-// Whether there is no code without this pass.
-bool gssmc_pass_is_needed(PassId id);
-
 // Why an entry is compiled only where it is called, or with further -D; NULL where it is not so.
 const char *gssmc_why_generic(Gssmc *g, const LangEntry *e);
 

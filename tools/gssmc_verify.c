@@ -214,7 +214,7 @@ static void list_ways(Verify *v) {
     add_way(v, "cpu f64 --gemm=blas", &llvm_backend)->blas = true;
     for (int i = 0; i < n; i++) {
         PassId id = list[i];
-        if (gssmc_pass_is_needed(id) || seen[id] || o->disabled[id])
+        if (pass_is_needed(id) || seen[id] || o->disabled[id])
             continue;
         seen[id] = true;
         add_way(v, arena_printf(&v->arena, "cpu f64 --disable-pass=%s", pass_info[id].name),
