@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cairo.h>
+#include <fontconfig/fontconfig.h>
 #include <gif_lib.h>
 
 enum { WIDTH = 480, HEIGHT = 360, COLUMNS = 4, LINES = 3, LABEL = 22, MARGIN = 6 };
@@ -125,6 +126,10 @@ static bool draw_sheet(const Episode *e, const char *path, char *why, int why_si
     }
     frame_free(frame);
     frame_free(sheet);
+
+    // what Cairo and fontconfig keep of fonts
+    cairo_debug_reset_static_data();
+    FcFini();
     return done;
 }
 
