@@ -202,9 +202,11 @@ struct EnvPhysics {
 
     double dt; // s, of a transition
 
-    // Transitions a second of the simulator alone, over about `seconds`, on `threads` threads: what
-    // a batch cannot exceed. NULL where the family's own code is all there is.
-    double (*raw)(int threads, double seconds);
+    // Transitions a second of the simulator alone in the usual task, on `threads` threads: what a
+    // batch cannot exceed. `state` (rows, state_dim) is where `rows` episodes begin, `action`
+    // (steps, rows, action_dim) what acts in them. NULL where the family's own code is all there
+    // is.
+    double (*raw)(int threads, int rows, int steps, const double *state, const double *action);
 
     // What a state looks like: its marks, at most ENV_MARKS_MAX, in the order in which they are
     // painted. `view` gets the part of the plane that is shown: left, right, bottom, top.

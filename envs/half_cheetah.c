@@ -66,8 +66,8 @@ static void observe(const double *state, double *observation) {
     memcpy(observation + 1, state + QPOS + 1, (NQ - 1 + NV) * sizeof *observation);
 }
 
-static double raw(int threads, double seconds) {
-    return mujoco_raw(&body, threads, seconds);
+static double raw(int threads, int rows, int steps, const double *state, const double *action) {
+    return mujoco_raw(&body, STATE_DIM, threads, rows, steps, state, action);
 }
 
 static bool render(const double *state, int width, int height, unsigned char *rgb, char *why,

@@ -15,8 +15,6 @@
 #include <mujoco/mjbatch.h>
 #include <mujoco/mujoco.h>
 
-#include "envs/env_random.h"
-
 typedef struct Simulation {
     const Mujoco *body;
     mjBatch *batch;
@@ -220,11 +218,11 @@ void mujoco_step(EnvBatch *b, const double *action) {
 
 // ---- the simulator alone ------------------------------------------------------------------------
 
+// The rows first .. last - 1 of the whole.
 typedef struct Raw {
     const Mujoco *body;
-    double seconds;
-    uint64_t key;
-    double rate; // transitions a second, once done
+    int state_dim, rows, steps, first, last;
+    const double *state, *action;
 } Raw;
 
 static double seconds_now(void) {
@@ -234,50 +232,50 @@ static double seconds_now(void) {
 }
 
 static void *run_raw(void *data) {
-    enum { CONTROLS = 1 << 12, HORIZON = 1000 };
-    Raw *r = data;
+    const Raw *r = data;
     const mjModel *m = r->body->model;
     mjData *d = mj_makeData(m);
-    double *control = calloc(CONTROLS, sizeof *control), start, spent = 0;
-    int64_t n = 0, at = 0;
 
-    for (int i = 0; control && i < CONTROLS; i++)
-        control[i] = 2 * env_random_uniform(r->key, (uint64_t)i) - 1;
-    start = seconds_now();
-    while (d && control && spent < r->seconds) {
-        if (n % HORIZON == 0)
-            mj_resetData(m, d);
-        for (int k = 0; k < m->nu; k++)
-            d->ctrl[k] = m->actuator_ctrlrange[2 * k + 1] * control[at++ % CONTROLS];
-        for (int k = 0; k < r->body->frame_skip; k++)
-            mj_step(m, d);
-        n++;
-        spent = seconds_now() - start;
+    for (int i = r->first; d && i < r->last; i++) {
+        const double *state = r->state + (int64_t)i * r->state_dim + r->body->first;
+        mj_resetData(m, d);
+        memcpy(d->qpos, state, (size_t)m->nq * sizeof *state);
+        memcpy(d->qvel, state + m->nq, (size_t)m->nv * sizeof *state);
+        for (int t = 0; t < r->steps; t++) {
+            const double *action = r->action + ((int64_t)t * r->rows + i) * m->nu;
+            memcpy(d->ctrl, action, (size_t)m->nu * sizeof *action);
+            for (int k = 0; k < r->body->frame_skip; k++)
+                mj_step(m, d);
+        }
     }
-    r->rate = spent > 0 ? (double)n / spent : 0;
     mj_deleteData(d);
-    free(control);
     return NULL;
 }
 
-double mujoco_raw(Mujoco *m, int threads, double seconds) {
+double mujoco_raw(Mujoco *m, int state_dim, int threads, int rows, int steps, const double *state,
+                  const double *action) {
     enum { MOST = 64 };
-    Raw runs[MOST];
+    Raw parts[MOST];
     pthread_t ids[MOST];
-    double rate = 0;
     char why[256];
     int n = threads < 1 ? 1 : threads > MOST ? MOST : threads;
 
     if (!mujoco_load(m, why, sizeof why))
         return 0;
+    double start = seconds_now();
     for (int i = 0; i < n; i++) {
-        runs[i] = (Raw){.body = m, .seconds = seconds, .key = (uint64_t)i};
-        if (pthread_create(&ids[i], NULL, run_raw, &runs[i]) != 0)
+        parts[i] = (Raw){.body = m,
+                         .state_dim = state_dim,
+                         .rows = rows,
+                         .steps = steps,
+                         .first = (int)((int64_t)rows * i / n),
+                         .last = (int)((int64_t)rows * (i + 1) / n),
+                         .state = state,
+                         .action = action};
+        if (pthread_create(&ids[i], NULL, run_raw, &parts[i]) != 0)
             n = i;
     }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         pthread_join(ids[i], NULL);
-        rate += runs[i].rate;
-    }
-    return rate;
+    return (double)rows * steps / (seconds_now() - start);
 }

@@ -33,8 +33,9 @@ void mujoco_close(EnvBatch *b);
 // reports an error or bad numbers fail.
 void mujoco_step(EnvBatch *b, const double *action);
 
-// EnvPhysics' raw: mj_step on one mjData a thread, under random controls.
-double mujoco_raw(Mujoco *m, int threads, double seconds);
+// EnvPhysics' raw, for state_dim components a state: mj_step on one mjData a thread.
+double mujoco_raw(Mujoco *m, int state_dim, int threads, int rows, int steps, const double *state,
+                  const double *action);
 
 // EnvPhysics' render: the body in a state, seen from the side. It needs OSMesa, found at run time.
 // One thread at a time.

@@ -68,8 +68,8 @@ static void observe(const double *state, double *observation) {
     memcpy(observation, state + QPOS + 2, (NQ - 2 + NV) * sizeof *observation);
 }
 
-static double raw(int threads, double seconds) {
-    return mujoco_raw(&body, threads, seconds);
+static double raw(int threads, int rows, int steps, const double *state, const double *action) {
+    return mujoco_raw(&body, STATE_DIM, threads, rows, steps, state, action);
 }
 
 static bool render(const double *state, int width, int height, unsigned char *rgb, char *why,

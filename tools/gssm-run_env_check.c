@@ -173,7 +173,9 @@ int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
 
 // ---- bench --------------------------------------------------------------------------------------
 
-enum { ROUNDS = 5, CYCLE = 16 };
+// A round is the same BENCH_STEPS steps of every row, from the same states and with the same
+// actions, as often as it takes to last for round_seconds.
+enum { ROUNDS = 5, BENCH_STEPS = 100 };
 static const double round_seconds = 0.3;
 
 // A policy that acts in the loop, with fresh parameters; all zero where none was asked for.
@@ -256,75 +258,132 @@ static void act(Loop *l, const EnvBatch *b, int64_t step, double *action) {
     }
 }
 
-// Transitions a second of one round. Without a policy, actions are drawn before. Rows that end
-// begin again.
-static double time_round(EnvBatch *b, Loop *l, double *actions, uint64_t seed) {
-    int64_t steps = 0, restarts = 0;
-    size_t size = (size_t)(b->n * b->family->action_dim);
-    char why[256];
-    double task[ENV_TASK_MAX], start = rt_now(), spent = 0;
+// What a round does.
+typedef struct Round {
+    EnvBatch *b;
+    Loop *loop;
+    int steps;
+    const double *state; // (rows, state_dim) to begin with
+    const double *task;  // of every row
+    double *action;      // (steps, rows, action_dim)
+} Round;
 
-    for (int64_t t = 0; spent < round_seconds; t++) {
-        double *action = actions + (size_t)(t % CYCLE) * size;
-        if (l->call)
-            act(l, b, t, action);
+static int64_t run_once(const Round *r) {
+    EnvBatch *b = r->b;
+    size_t size = (size_t)(b->n * b->family->action_dim);
+    int64_t steps = 0;
+    char why[256];
+
+    for (int i = 0; i < b->n; i++)
+        env_batch_reset_to(b, i, r->task, r->state + (int64_t)i * b->family->state_dim, why,
+                           sizeof why);
+    for (int t = 0; t < r->steps; t++) {
+        double *action = r->action + (size_t)t * size;
+        for (int i = 0; i < b->n; i++)
+            steps += b->running[i];
+        if (r->loop->call)
+            act(r->loop, b, t, action);
         env_batch_step(b, action, why, sizeof why);
-        for (int i = 0; i < b->n; i++) {
-            steps++;
-            if (b->running[i])
-                continue;
-            for (int k = 0; k < b->family->task_dim; k++)
-                task[k] = b->task[(int64_t)k * b->n + i];
-            env_batch_reset(b, i, task, env_random_key(seed, "again", i, restarts++), why,
-                            sizeof why);
-        }
+    }
+    return steps;
+}
+
+static double time_round(const Round *r) {
+    int64_t steps = 0;
+    double start = rt_now(), spent = 0;
+
+    while (spent < round_seconds) {
+        steps += run_once(r);
         spent = rt_now() - start;
     }
     return (double)steps / spent;
 }
 
-static double time_raw(const EnvFamily *f, int threads) {
-    return f->physics->raw ? f->physics->raw(threads, round_seconds) : NAN;
+static double time_raw(const Round *r, int threads) {
+    const EnvFamily *f = r->b->family;
+    double best = 0, start = rt_now();
+
+    if (!f->physics->raw)
+        return NAN;
+    do
+        best = fmax(best, f->physics->raw(threads, r->b->n, r->steps, r->state, r->action));
+    while (rt_now() - start < round_seconds);
+    return best;
+}
+
+static void print_bench(const EnvOptions *o, const EnvBatch *b, double best, double raw) {
+    const char *name = b->family->name;
+
+    if (o->json) {
+        printf("{\"env\": \"%s\", \"rows\": %d, \"threads\": %" PRId64
+               ", \"steps_per_second\": %.0f",
+               name, b->n, o->threads, best);
+        if (!isnan(raw))
+            printf(", \"raw_steps_per_second\": %.0f, \"ratio\": %.4f", raw, best / raw);
+        printf("}\n");
+        return;
+    }
+    printf("%-14s %10.4g steps a second in batches of %d on %" PRId64 " thread%s%s%s", name, best,
+           b->n, o->threads, o->threads == 1 ? "" : "s", o->module ? " with " : "",
+           o->module ? o->module : "");
+    if (!isnan(raw))
+        printf("; the simulator alone %.4g, ratio %.3f", raw, best / raw);
+    printf("\n");
+}
+
+// Every row in one task, the usual one unless another is given; initial states of their own.
+static bool prepare(Round *r, const EnvOptions *o, double *state, double *task, char *why,
+                    int why_size) {
+    const EnvFamily *f = r->b->family;
+    size_t size = (size_t)(r->b->n * f->action_dim);
+
+    env_usual_task(f, task);
+    if (o->task && !env_parse_task(f, o->task, task, why, why_size))
+        return false;
+    for (int i = 0; i < r->b->n; i++) {
+        uint64_t key = env_random_key((uint64_t)o->seed, "reset", i, 0);
+        if (!env_batch_reset(r->b, i, task, key, why, why_size))
+            return false;
+        env_batch_get_state(r->b, i, state + (int64_t)i * f->state_dim);
+    }
+    for (int t = 0; t < r->steps; t++)
+        env_random_actions(r->b, (uint64_t)o->seed, 0, t, r->action + (size_t)t * size);
+    r->state = state;
+    r->task = task;
+    run_once(r); // a policy's actions are there for the simulator alone
+    return true;
 }
 
 int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
     int rows = o->rows ? (int)o->rows : f->physics->raw ? 64 : 1000;
-    size_t size = (size_t)(rows * f->action_dim);
-    double *actions = calloc(size * CYCLE, sizeof *actions), best = 0, raw = NAN;
+    double task[ENV_TASK_MAX], best = 0, raw = NAN;
     Loop loop = {0};
     EnvBatch b;
+    Round r = {.b = &b, .loop = &loop, .steps = BENCH_STEPS};
 
-    if (!actions || !env_batch_open(&b, f, rows, (int)o->threads, why, why_size)) {
-        free(actions);
+    if (f->horizon < r.steps)
+        r.steps = f->horizon;
+    r.action = calloc((size_t)(rows * f->action_dim) * (size_t)r.steps, sizeof *r.action);
+    double *state = calloc((size_t)rows * (size_t)f->state_dim, sizeof *state);
+    bool done = r.action && state && env_batch_open(&b, f, rows, (int)o->threads, why, why_size);
+    if (!done) {
+        free(r.action);
+        free(state);
         return EXIT_MISSING;
     }
-    bool done = env_reset_all(&b, o, 0, why, why_size) &&
-                (!o->module || open_loop(&loop, o, &b, why, why_size));
-    for (int t = 0; t < CYCLE; t++)
-        env_random_actions(&b, (uint64_t)o->seed, 0, t, actions + (size_t)t * size);
+    done = (!o->module || open_loop(&loop, o, &b, why, why_size)) &&
+           prepare(&r, o, state, task, why, why_size);
 
     // the two in turns, and the best of each: a machine's other work slows both
     for (int i = 0; i < ROUNDS && done; i++) {
-        best = fmax(best, time_round(&b, &loop, actions, (uint64_t)o->seed));
-        raw = fmax(raw, time_raw(f, (int)o->threads));
+        best = fmax(best, time_round(&r));
+        raw = fmax(raw, time_raw(&r, (int)o->threads));
     }
-    if (done && o->json) {
-        printf("{\"env\": \"%s\", \"rows\": %d, \"threads\": %" PRId64
-               ", \"steps_per_second\": %.0f",
-               f->name, rows, o->threads, best);
-        if (!isnan(raw))
-            printf(", \"raw_steps_per_second\": %.0f, \"ratio\": %.4f", raw, best / raw);
-        printf("}\n");
-    } else if (done) {
-        printf("%-14s %10.4g steps a second in batches of %d on %" PRId64 " thread%s%s%s", f->name,
-               best, rows, o->threads, o->threads == 1 ? "" : "s", o->module ? " with " : "",
-               o->module ? o->module : "");
-        if (!isnan(raw))
-            printf("; the simulator alone %.4g, ratio %.3f", raw, best / raw);
-        printf("\n");
-    }
+    if (done)
+        print_bench(o, &b, best, raw);
     close_loop(&loop);
     env_batch_close(&b);
-    free(actions);
+    free(r.action);
+    free(state);
     return done ? EXIT_OK : EXIT_BAD_USAGE;
 }
