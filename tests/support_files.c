@@ -2,14 +2,19 @@
 #include "tests/support_files.h"
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void delete_tree(const char *path) {
-    DIR *folder = opendir(path);
+    struct stat what;
+    bool is_folder = lstat(path, &what) == 0 && S_ISDIR(what.st_mode);
+    DIR *folder = is_folder ? opendir(path) : NULL;
     char name[1024];
 
+    // a link goes, what it points to stays
     if (!folder) {
         unlink(path);
         return;
