@@ -58,6 +58,7 @@ int rt_driver_open(RtDriver *d, RtRecipe *recipe, RtWorld *world, char *why, siz
     d->scene = (RtScene){.recipe = recipe,
                          .world = world,
                          .experience = &d->experience,
+                         .n_tasks = 1,
                          .vars = &d->vars,
                          .key = env_random_key((uint64_t)recipe->seed, "train", 0, 0),
                          .why = why,

@@ -323,6 +323,7 @@ int rt_tester_run(RtTester *t, RtScene *outer, const RtTestDef *def, RtTestResul
     RtScene scene = *outer;
 
     scene.experience = &t->experience;
+    scene.n_tasks = 1;
     scene.vars = &t->vars;
     rt_scene_open(&scene);
     scene.events = NULL;

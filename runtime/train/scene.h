@@ -14,7 +14,8 @@ struct RtScene {
     RtRecipe *recipe;
     RtWorld *world; // with the state that stages work on
     RtExperience *experience;
-    int task; // the current one, of the experience
+    int task;    // the first of the current ones, of the experience
+    int n_tasks; // current ones, one after the other
     int64_t iteration;
     uint64_t key; // of all random choices: of the seed and the names that lead here
 
