@@ -35,6 +35,8 @@ void rt_scene_open(RtScene *scene) {
 
 int rt_scene_run(RtScene *scene, RtStage *s) {
     *scene->v_iteration = (double)scene->iteration;
+    if (s->buffer)
+        s->buffer->rows = 0; // what a stage gave before, another does not meet
     if (s->condition && s->verb != &rt_verb_choose && rt_formula_value(s->condition) == 0)
         return EXIT_OK;
     return s->verb->run(s, scene);

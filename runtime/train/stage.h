@@ -8,6 +8,7 @@
 
 #include <stdint.h>
 
+#include "runtime/train/buffer.h"
 #include "runtime/train/read.h"
 
 typedef struct RtStage RtStage;
@@ -52,6 +53,9 @@ struct RtStage {
     const Expr *when;     // NULL: always
     RtFormula *condition; // of `when`, once bound
     void *def;            // the verb's own
+
+    // what it gives to later stages, made by `declare` and freed by `free`; NULL: nothing
+    RtBuffer *buffer;
 };
 
 // The stage of `map`, owned by the reader's arena, or NULL (errors).
