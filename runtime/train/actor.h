@@ -13,28 +13,35 @@ typedef struct RtActor RtActor;
 // Requests the programs of the actor that instance `name` is. False with an error at `loc`.
 bool rt_actor_ask(const char *name, Loc loc, RtWorld *w);
 
-// How episodes are run.
-typedef struct RtRollout {
-    const double *task;
-    uint64_t key; // of initial states and the actor's draws
-
-    // transitions that the actor's belief is made from
-    const RtExperience *experience;
+// A task of a rollout, and the transitions of it that the actor's belief is made from.
+typedef struct RtRolloutTask {
+    const double *params;
     const int64_t *context;
     int64_t n_context;
-    bool zero; // the real leaves of the carry are set to 0
+} RtRolloutTask;
+
+// How episodes are run: rows are shared evenly by the tasks, those of one beside each other.
+typedef struct RtRollout {
+    const RtRolloutTask *tasks;
+    int n_tasks;
+    uint64_t key; // of initial states and the actor's draws
+    const RtExperience *experience;
+    bool zero;    // the real leaves of the carry are set to 0
+    bool redrawn; // every row has a training task of its own in the place of the one given
 } RtRollout;
 
 // What an actor is made for, and where the recipe says each part.
 typedef struct RtActorDef {
     const char *name;    // of the instance
     int64_t rows, steps; // episodes at once, transitions of each
+    int64_t tasks;       // that share the rows
     int64_t context;     // rows of context at most
+    bool keeps_carry;    // what is carried is kept for rt_actor_carry()
     Loc loc, rows_loc, context_loc;
 } RtActorDef;
 
-// What the collecting stage `s` needs for `episodes` episodes.
-RtActorDef rt_actor_def(const RtStage *s, const RtRecipe *recipe, int64_t episodes);
+// What the collecting stage `s` needs for `episodes` episodes of each of `tasks` tasks.
+RtActorDef rt_actor_def(const RtStage *s, const RtRecipe *recipe, int64_t episodes, int64_t tasks);
 
 // An actor with memory for its episodes. NULL with errors in the world's diag. The caller frees it
 // with rt_actor_free().
@@ -49,5 +56,18 @@ RtEpisodeData rt_actor_episode(const RtActor *a, int i, RtEpisode *e);
 
 // Its score in the paper's unit.
 double rt_actor_score(const RtActor *a, int i);
+
+// Whether its physics broke down.
+bool rt_actor_failed(const RtActor *a, int i);
+
+// Part `k` of what is carried, if it has a row of numbers for each episode: its name and the bytes of
+// a row. Gives false for another part.
+int rt_actor_n_carry(const RtActor *a);
+bool rt_actor_carry_part(const RtActor *a, int k, const char **name, int64_t *width,
+                         size_t *row_bytes);
+
+// Rows of part `k` that episode `i` of the last run had before each of its steps. NULL where the
+// actor does not keep them.
+const char *rt_actor_carry(const RtActor *a, int k, int i);
 
 #endif

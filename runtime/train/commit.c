@@ -14,11 +14,13 @@
 static const char tasks_name[] = "tasks"; // parameters of all tasks so far
 
 static void put_cursor(Buf *b, const RtDriver *d) {
+    const RtExperience *e = &d->experience;
+
     buf_printf(b,
                "{\"iteration\":%" PRId64 ",\"iterations\":%" PRId64
-               ",\"tasks\":%d,\"transitions\":%" PRId64 ",\"episodes\":%d}",
-               d->iteration, d->recipe->iterations, d->experience.n_tasks, d->experience.n,
-               d->experience.n_episodes);
+               ",\"tasks\":%d,\"transitions\":%" PRId64 ",\"episodes\":%" PRId64 "}",
+               d->iteration, d->recipe->iterations, e->n_tasks, e->n + e->passed_rows,
+               e->n_episodes + e->passed_episodes);
 }
 
 // What a checkpoint was made with, owned by `a`: names and hashes.
@@ -130,6 +132,9 @@ int rt_restore(RtDriver *d, const RtCheckpoint *c, const char *run_dir) {
     bool done = take_tensors(d->world->state, c, d->why, d->why_size) &&
                 take_tasks(&d->experience, c, d->why, d->why_size) &&
                 rt_experience_read(&d->experience, run_dir, c, d->why, d->why_size);
+    RtExperience *e = &d->experience;
+    e->passed_rows = cursor_number(c, "transitions") - e->n;
+    e->passed_episodes = cursor_number(c, "episodes") - e->n_episodes;
     return done ? EXIT_OK : EXIT_BAD_INPUT;
 }
 
@@ -141,7 +146,7 @@ int rt_load_state(RtState *s, const char *run_dir, int64_t *episodes, int64_t *i
     if (found != RT_FOUND)
         return EXIT_BAD_INPUT;
     bool done = take_tensors(s, &c, why, why_size);
-    *episodes = c.n_episodes;
+    *episodes = cursor_number(&c, "episodes");
     *iteration = cursor_number(&c, "iteration");
     rt_checkpoint_close(&c);
     return done ? EXIT_OK : EXIT_BAD_INPUT;

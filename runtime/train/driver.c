@@ -24,14 +24,6 @@ void rt_driver_ask(RtRecipe *recipe, RtWorld *world) {
     rt_tester_ask(recipe, world);
 }
 
-// Transitions that the whole training collects, at most.
-static int64_t all_transitions(const RtRecipe *r) {
-    int64_t tasks = (r->iterations + r->iterations_each - 1) / r->iterations_each;
-
-    return tasks * rt_stages_transitions(r, &r->every_task, NULL) +
-           r->iterations * rt_stages_transitions(r, &r->every_iteration, NULL);
-}
-
 static bool bind_tags(RtDriver *d) {
     const RtRecipe *r = d->recipe;
     bool done = true;
@@ -58,16 +50,16 @@ int rt_driver_open(RtDriver *d, RtRecipe *recipe, RtWorld *world, char *why, siz
     d->scene = (RtScene){.recipe = recipe,
                          .world = world,
                          .experience = &d->experience,
-                         .n_tasks = 1,
+                         .n_tasks = (int)recipe->at_once,
                          .vars = &d->vars,
                          .key = env_random_key((uint64_t)recipe->seed, "train", 0, 0),
                          .why = why,
                          .why_size = why_size};
     rt_scene_open(&d->scene);
-    bool done = rt_experience_open(&d->experience, recipe, world, all_transitions(recipe));
-    rt_stages_declare(&recipe->every_task, &d->scene);
-    rt_stages_declare(&recipe->every_iteration, &d->scene);
+    bool done = rt_experience_open(&d->experience, recipe, world, rt_recipe_transitions(recipe));
     if (done) {
+        rt_stages_declare(&recipe->every_task, &d->scene);
+        rt_stages_declare(&recipe->every_iteration, &d->scene);
         done = rt_stages_bind(&recipe->every_task, &d->scene);
         done = rt_stages_bind(&recipe->every_iteration, &d->scene) && done;
         done = bind_tags(d) && done;
@@ -275,20 +267,45 @@ static int run_stages(RtDriver *d, const RtStages *list) {
     return code;
 }
 
+// Makes the tasks of the block of iterations that begins current; gives whether they are new ones.
+static bool take_tasks(RtDriver *d) {
+    const RtRecipe *r = d->recipe;
+    int64_t first = d->iteration / r->iterations_each * r->at_once;
+
+    if (r->pool > 0 && first >= r->pool) {
+        d->scene.task = (int)(first % r->pool);
+        return false;
+    }
+    for (int64_t i = 0; i < r->at_once; i++) {
+        double params[ENV_TASK_MAX] = {0};
+        env_draw_task(r->family, ENV_TRAIN, (uint64_t)r->seed, first + i, params);
+        int task = rt_experience_add_task(&d->experience, params);
+        d->scene.task = i == 0 ? task : d->scene.task;
+    }
+    return true;
+}
+
+// The first current task of an iteration within a block.
+static int same_tasks(const RtDriver *d) {
+    const RtRecipe *r = d->recipe;
+    int64_t first = d->iteration / r->iterations_each * r->at_once;
+    int64_t last = d->experience.n_tasks - r->at_once;
+
+    first = r->pool > 0 ? first % r->pool : first;
+    return (int)(first < last ? first : last);
+}
+
 static int run_iteration(RtDriver *d) {
     const RtRecipe *r = d->recipe;
     int code = EXIT_OK;
 
     forget_outputs(d);
     d->scene.iteration = d->iteration;
-    if (d->iteration % r->iterations_each == 0) {
-        double params[ENV_TASK_MAX] = {0};
-        int64_t index = d->iteration / r->iterations_each;
-        env_draw_task(r->family, ENV_TRAIN, (uint64_t)r->seed, index, params);
-        d->scene.task = rt_experience_add_task(&d->experience, params);
+    if (d->iteration % r->iterations_each != 0)
+        d->scene.task = same_tasks(d);
+    else if (take_tasks(d))
         code = run_stages(d, &r->every_task);
-    } else
-        d->scene.task = d->experience.n_tasks - 1;
+    d->scene.tally = (RtTally){0};
     if (code == EXIT_OK)
         code = run_stages(d, &r->every_iteration);
     if (code == EXIT_OK && d->scene.diverged) {
@@ -312,13 +329,13 @@ static void tick(void *data, const RtStage *s, int64_t done, int64_t times) {
 }
 
 // The commit of an iteration, and what is derived from it.
-static int finish_iteration(RtDriver *d, int first_episode) {
+static int finish_iteration(RtDriver *d) {
     Arena scratch = {0};
     char *events = rt_run_path(&d->run, &scratch, "events.jsonl");
     char *csv = rt_run_path(&d->run, &scratch, "progress.csv");
     double start;
 
-    rt_driver_record(d, first_episode);
+    rt_driver_record(d);
     d->iteration++;
     int code = rt_commit(d);
     start = rt_now();
@@ -346,12 +363,11 @@ int rt_driver_train(RtDriver *d, bool quiet) {
     d->first_iteration = d->iteration;
     d->commit_seconds = 0;
     while (d->iteration < d->recipe->iterations && code == EXIT_OK) {
-        int first_episode = d->experience.n_episodes;
         d->iteration_start = rt_now();
         rt_driver_take_times(d);
         code = rt_stop_asked() ? EXIT_STOPPED : run_iteration(d);
         if (code == EXIT_OK)
-            code = finish_iteration(d, first_episode);
+            code = finish_iteration(d);
     }
     if (code == EXIT_STOPPED) {
         rt_log_discard(&d->events);

@@ -8,84 +8,6 @@
 #include "ir/base/errors.h"
 #include "ir/random.h"
 
-// ---- fields -------------------------------------------------------------------------------------
-
-static const char *const raw_names[] = {"s", "a", "s2"};
-
-void rt_experience_ask(const RtRecipe *recipe, RtWorld *w) {
-    for (int i = 0; i < recipe->n_fields; i++) {
-        const Yaml *y = recipe->fields[i].value;
-        if (y->kind == YAML_SCALAR)
-            rt_world_ask(w, y->text, y->loc, LANG_FUNCTION);
-    }
-}
-
-// Whether an input of `unit` has the width that the family's transitions have.
-static bool check_width(RtWorld *w, const RtFieldRows *f, int slot, int64_t want, const char *what,
-                        Loc loc) {
-    const IrType *t = rt_unit_input_type(f->unit, slot);
-    int64_t width = -1;
-
-    if (t->rank == 2 && ir_dim_is_const(t->dims[1], &width) && width == want)
-        return true;
-    diag_error(w->diag, loc, E_shape_mismatch,
-               "'%s' takes %s of width %lld, and the family '%s' has width %lld", f->unit->name,
-               what, (long long)width, w->recipe->env, (long long)want);
-    return false;
-}
-
-static bool open_field(RtExperience *e, RtWorld *w, RtFieldRows *f, const RtEntry *entry) {
-    const EnvFamily *family = e->family;
-    const int64_t widths[] = {family->obs_dim, family->action_dim, family->obs_dim};
-    const IrDimVar *rows = NULL;
-    bool done = true;
-
-    f->name = entry->name;
-    f->unit = rt_world_ask(w, entry->value->text, entry->value->loc, LANG_FUNCTION);
-    if (!f->unit || !f->unit->program)
-        return false;
-    f->out = rt_call_find_output(f->unit->call, "out");
-    for (int k = 0; k < 3; k++) {
-        f->in[k] = rt_call_find_input(f->unit->call, raw_names[k]);
-        if (f->in[k] < 0)
-            continue;
-        done = check_width(w, f, f->in[k], widths[k], raw_names[k], entry->value->loc) && done;
-        rows = rows ? rows : rt_unit_input_dim(f->unit, f->in[k], 0);
-    }
-    const IrType *t = f->out < 0 ? NULL : rt_unit_output_type(f->unit, f->out);
-    if (!t || t->rank != 2 || !ir_dim_is_const(t->dims[1], &f->width) || !rows) {
-        diag_error(w->diag, entry->value->loc, E_recipe,
-                   "'%s' should make a row of numbers from each row of s, a, s2", f->unit->name);
-        return false;
-    }
-    f->batch = rows->max;
-    f->row_bytes = (size_t)f->width * ir_dtype_size(t->dtype);
-    return done;
-}
-
-// Makes the field of rows first .. first + n - 1.
-static void compute_field(RtExperience *e, RtFieldRows *f, int64_t first, int64_t n) {
-    const EnvFamily *family = e->family;
-    const double *const raw[] = {e->s, e->a, e->s2};
-    const int64_t widths[] = {family->obs_dim, family->action_dim, family->obs_dim};
-
-    rt_unit_reset(f->unit);
-    for (int64_t at = 0; at < n; at += f->batch) {
-        int64_t k = n - at < f->batch ? n - at : f->batch;
-        for (int i = 0; i < 3; i++) {
-            const IrDimVar *rows = rt_unit_input_dim(f->unit, f->in[i], 0);
-            if (rows)
-                rt_call_set_dim(f->unit->call, rows->name, k);
-            if (f->in[i] >= 0)
-                rt_call_put(f->unit->call, f->in[i], raw[i] + (first + at) * widths[i],
-                            k * widths[i]);
-        }
-        rt_unit_run(f->unit, 0, 0);
-        memcpy(f->rows + (size_t)(first + at) * f->row_bytes,
-               rt_call_output_data(f->unit->call, f->out), (size_t)k * f->row_bytes);
-    }
-}
-
 // ---- memory -------------------------------------------------------------------------------------
 
 static void *grow(void *old, size_t bytes) {
@@ -112,15 +34,11 @@ static void reserve(RtExperience *e, int64_t rows) {
 }
 
 bool rt_experience_open(RtExperience *e, const RtRecipe *recipe, RtWorld *w, int64_t rows) {
-    bool done = true;
-
-    *e = (RtExperience){.family = recipe->family, .n_fields = recipe->n_fields};
-    e->fields = arena_array(&e->arena, RtFieldRows, e->n_fields);
-    for (int i = 0; i < e->n_fields; i++)
-        done = open_field(e, w, &e->fields[i], &recipe->fields[i]) && done;
-    if (done)
-        reserve(e, rows > 0 ? rows : 1);
-    return done;
+    *e = (RtExperience){.family = recipe->family};
+    if (!rt_fields_open(e, recipe, w))
+        return false;
+    reserve(e, rows > 0 ? rows : 1);
+    return true;
 }
 
 void rt_experience_close(RtExperience *e) {
@@ -142,7 +60,7 @@ void rt_experience_reset(RtExperience *e) {
         for (int k = 0; k < e->tasks[i].n_lists; k++)
             free(e->tasks[i].lists[k].items);
     e->n_tasks = e->n_episodes = 0;
-    e->n = 0;
+    e->n = e->passed_rows = e->passed_episodes = 0;
 }
 
 int rt_experience_add_task(RtExperience *e, const double *params) {
@@ -188,6 +106,17 @@ const RtRows *rt_experience_rows(const RtExperience *e, int task, const char *la
     return &none;
 }
 
+static void make_fields(RtExperience *e, size_t first, int64_t n) {
+    size_t obs = (size_t)e->family->obs_dim, action = (size_t)e->family->action_dim;
+    Arena scratch = {0};
+    char **out = arena_array(&scratch, char *, e->n_fields);
+
+    for (int i = 0; i < e->n_fields; i++)
+        out[i] = e->fields[i].rows + first * e->fields[i].row_bytes;
+    rt_fields_make(e, e->s + first * obs, e->a + first * action, e->s2 + first * obs, n, out);
+    arena_free(&scratch);
+}
+
 RtEpisode *rt_experience_add(RtExperience *e, const RtEpisode *episode, const RtEpisodeData *data) {
     size_t obs = (size_t)e->family->obs_dim, action = (size_t)e->family->action_dim;
     size_t n = (size_t)episode->n, first = (size_t)e->n;
@@ -199,8 +128,7 @@ RtEpisode *rt_experience_add(RtExperience *e, const RtEpisode *episode, const Rt
     memcpy(e->a + first * action, data->a, n * action * sizeof *e->a);
     memcpy(e->r + first, data->r, n * sizeof *e->r);
     e->n += episode->n;
-    for (int i = 0; i < e->n_fields; i++)
-        compute_field(e, &e->fields[i], (int64_t)first, episode->n);
+    make_fields(e, first, episode->n);
 
     ep.first = (int64_t)first;
     ep.id = arena_strdup(&e->arena, episode->id);

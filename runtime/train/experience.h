@@ -1,9 +1,10 @@
 // runtime/train/experience.h -- real episodes: what was seen of each task.
 //
-// A transition is a row: state s, action a, reward r, next state s2, and the fields that programs
-// see (x, y), which the recipe's functions make of them once. Rows are found by task and label, in
-// the order they came. Episodes are kept for the record: each is written once to a file of the run,
-// and read back by a resume.
+// A transition is a row: what the real task showed, the action, the reward, what it showed next; and
+// the fields that programs see, made of them once: state s, action a, next state s2, and what the
+// recipe's functions make of these (x, y). Rows are found by task and label, in the order they came.
+// Episodes are kept for the record: each is written once to a file of the run, and read back by a
+// resume.
 #ifndef RUNTIME_TRAIN_EXPERIENCE_H
 #define RUNTIME_TRAIN_EXPERIENCE_H
 
@@ -26,11 +27,14 @@ typedef struct RtEpisode {
     char hash[RT_HASH_SIZE];
 } RtEpisode;
 
+// The first fields are s, a and s2, the others those of the recipe.
+enum { RT_FIELD_S, RT_FIELD_A, RT_FIELD_S2, RT_FIELD_RAW };
+
 // A field that programs see, and how it is made.
 typedef struct RtFieldRows {
-    const char *name; // "x"
-    RtUnit *unit;     // task.input
-    int in[3];        // positions of s, a, s2, or -1
+    const char *name;     // "x"
+    RtUnit *unit;         // task.input; of s and s2 what makes states of observations; or NULL
+    int in[RT_FIELD_RAW]; // positions of s, a, s2, or -1; of s and s2 the observation's alone
     int out;
     int64_t width, batch; // elements of a row; rows of one call
     size_t row_bytes;
@@ -61,10 +65,30 @@ typedef struct RtExperience {
     double *s, *a, *r, *s2; // (cap, obs_dim), (cap, action_dim), (cap), (cap, obs_dim)
     RtEpisode *episodes;
     int n_episodes, cap_episodes;
+    int64_t passed_rows, passed_episodes; // that were real, and are not kept
 } RtExperience;
+
+// ---- fields (fields.c)
 
 // Requests the programs of the recipe's fields, before the world is built.
 void rt_experience_ask(const RtRecipe *recipe, RtWorld *w);
+
+// Finds the fields of the recipe in `w`. False with errors in the world's diag.
+bool rt_fields_open(RtExperience *e, const RtRecipe *recipe, RtWorld *w);
+
+// The states of programs, (n, width) of the field s, of `n` observations.
+void rt_fields_states(const RtExperience *e, const double *observation, int64_t n, char *out);
+
+// The actions of programs, (n, width) of the field a, of `n` actions of the real task: where those
+// are whole numbers, one-hot rows.
+void rt_fields_actions(const RtExperience *e, const double *action, int64_t n, char *out);
+
+// All fields of `n` transitions: out[i] gets the rows of field `i`. o and o2 are (n, obs_dim), a is
+// (n, action_dim).
+void rt_fields_make(const RtExperience *e, const double *o, const double *a, const double *o2,
+                    int64_t n, char *const *out);
+
+// ---- rows
 
 // An empty experience with room for `rows` rows; it grows. False with errors in the world's diag.
 // The caller closes it with rt_experience_close() in any case.

@@ -7,15 +7,10 @@
 #include <string.h>
 
 #include "envs/env_random.h"
-#include "ir/base/errors.h"
 #include "ir/base/exits.h"
+#include "runtime/train/measure.h"
 
 static const char model_label[] = "model"; // of the transitions that the model is measured on
-
-// Inputs of the measuring function for one field: context and targets, or -1.
-typedef struct Ports {
-    int context, targets;
-} Ports;
 
 struct RtTester {
     Arena arena;
@@ -24,9 +19,7 @@ struct RtTester {
     RtVars vars; // numbers of test.adapt
     RtActor *context, *model, *act;
     const RtCollect *context_def, *model_def, *act_def;
-    RtUnit *measure;
-    Ports *ports;
-    int out_mse, out_kl;
+    RtMeasure measure;
     RtState *copy; // of the state, for test.adapt
     double *params, *scores, *mses, *kls;
     int64_t cap; // tasks that fit
@@ -57,55 +50,25 @@ static int64_t rows_of(const RtTester *t, const RtCollect *c) {
 }
 
 static bool bind_measure(RtTester *t, RtScene *scene) {
-    const RtTest *test = &t->recipe->test;
-    bool done = true;
-
-    if (!test->model || !test->measure)
+    if (!t->recipe->test.model || !t->recipe->test.measure)
         return true;
-    t->measure = rt_world_ask(scene->world, test->measure, test->measure_loc, LANG_FUNCTION);
-    if (!t->measure || !t->measure->program)
-        return false;
-    t->ports = arena_array(&t->arena, Ports, t->experience.n_fields);
-    for (int i = 0; i < t->experience.n_fields; i++) {
-        const char *name = t->experience.fields[i].name;
-        Ports *p = &t->ports[i];
-        p->targets = rt_call_find_input(t->measure->call, name);
-        p->context = rt_call_find_input(t->measure->call, arena_printf(&t->arena, "%sc", name));
-        done = rt_unit_check_axis(scene->world, t->measure, p->targets, 0, rows_of(t, t->model_def),
-                                  false, "the number of transitions of test.model",
-                                  test->measure_loc) &&
-               done;
-        done = rt_unit_check_axis(scene->world, t->measure, p->context, 0,
-                                  rows_of(t, t->context_def), false,
-                                  "the number of transitions of test.context", test->measure_loc) &&
-               done;
-    }
-    t->out_mse = rt_call_find_output(t->measure->call, "mse");
-    t->out_kl = rt_call_find_output(t->measure->call, "kl");
-    if (t->out_mse < 0) {
-        diag_error(scene->world->diag, test->measure_loc, E_recipe, "'%s' gives no output 'mse'",
-                   t->measure->name);
-        return false;
-    }
-    return done;
+    return rt_measure_bind(&t->measure, scene, rows_of(t, t->context_def),
+                           rows_of(t, t->model_def), steps_of(t, t->model_def));
 }
 
 bool rt_tester_check(RtScene *scene) {
     const RtTest *test = &scene->recipe->test;
     RtTester t = {.recipe = scene->recipe,
-                  .experience = *scene->experience,
                   .context_def = test->context ? test->context->def : NULL,
                   .model_def = test->model ? test->model->def : NULL};
-    bool done = bind_measure(&t, scene);
-    arena_free(&t.arena);
-    return done;
+    return bind_measure(&t, scene);
 }
 
 static RtActor *new_actor(RtTester *t, RtScene *scene, const RtStage *s, int64_t episodes,
                           bool *done) {
     if (!s)
         return NULL;
-    RtActorDef def = rt_actor_def(s, t->recipe, episodes);
+    RtActorDef def = rt_actor_def(s, t->recipe, episodes, 1);
     RtActor *a = rt_actor_new(&def, scene);
     *done = *done && a;
     return a;
@@ -164,70 +127,43 @@ void rt_tester_free(RtTester *t) {
 
 // ---- running ------------------------------------------------------------------------------------
 
+// Task `i` with the context of task `of`, as the stage takes it.
+static RtRolloutTask task_of(const RtTester *t, int i, int of, const RtCollect *c) {
+    const RtRows *rows = rt_experience_rows(&t->experience, of, c->context.as);
+
+    return (RtRolloutTask){.params = t->experience.tasks[i].params,
+                           .context = rows->items,
+                           .n_context = rows->n < c->context.rows ? rows->n : c->context.rows};
+}
+
 // Episodes of a task go to the experience, labelled.
 static int collect(RtTester *t, RtScene *scene, RtActor *actor, const RtStage *s, const char *label,
                    uint64_t key) {
     const RtCollect *c = s->def;
-    RtRollout r = {.task = t->experience.tasks[scene->task].params,
+    RtRolloutTask task = task_of(t, scene->task, scene->task, c);
+    RtRollout r = {.tasks = &task,
+                   .n_tasks = 1,
                    .key = env_random_key(key, s->name, 0, 0),
                    .experience = &t->experience};
-    const RtRows *rows = rt_experience_rows(&t->experience, scene->task, c->context.as);
-
-    r.context = rows->items;
-    r.n_context = rows->n < c->context.rows ? rows->n : c->context.rows;
     int code = rt_actor_run(actor, scene, &r);
     for (int i = 0; i < c->episodes && code == EXIT_OK; i++) {
         RtEpisode e = {
             .id = "", .stage = s->name, .label = label, .task = scene->task, .number = i};
         RtEpisodeData data = rt_actor_episode(actor, i, &e);
-        rt_experience_add(&t->experience, &e, &data);
+        if (e.n > 0)
+            rt_experience_add(&t->experience, &e, &data);
     }
     return code;
 }
 
-// Gives the measuring function rows of a field as its input `slot`.
-static int put_rows(RtTester *t, RtScene *scene, int field, int slot, const RtRows *rows) {
-    const RtExperience *e = &t->experience;
-    const IrDimVar *d = rt_unit_input_dim(t->measure, slot, 0);
-    RtCall *call = t->measure->call;
-
-    if (slot < 0)
-        return EXIT_OK;
-    if (d)
-        rt_call_set_dim(call, d->name, rows->n);
-    if (rt_call_input_count(call, slot) != rows->n * e->fields[field].width) {
-        snprintf(scene->why, scene->why_size, "'%s' does not take the %lld transitions there are",
-                 t->measure->name, (long long)rows->n);
-        return EXIT_CHECK;
-    }
-    rt_experience_gather(e, field, rows->items, rows->n, rt_call_input_data(call, slot));
-    return EXIT_OK;
-}
-
-// One prediction with one z of all further transitions of the task.
+// The error of the model on the current task.
 static int measure(RtTester *t, RtScene *scene, uint64_t key) {
-    const RtExperience *e = &t->experience;
-    const char *as = t->context_def ? t->context_def->as : "";
-    const RtRows *model = rt_experience_rows(e, scene->task, model_label);
-    const RtRows *context = rt_experience_rows(e, scene->task, as);
-    int code = EXIT_OK;
-
-    rt_unit_reset(t->measure);
-    for (int i = 0; i < e->n_fields && code == EXIT_OK; i++) {
-        code = put_rows(t, scene, i, t->ports[i].context, context);
-        if (code == EXIT_OK)
-            code = put_rows(t, scene, i, t->ports[i].targets, model);
-    }
-    if (code != EXIT_OK)
-        return code;
-    rt_unit_run(t->measure, env_random_key(key, "measure", 0, 0), 0);
-    rt_call_get(t->measure->call, t->out_mse, &t->mses[scene->task], 1);
-    if (t->out_kl >= 0)
-        rt_call_get(t->measure->call, t->out_kl, &t->kls[scene->task], 1);
-    return EXIT_OK;
+    return rt_measure_run(&t->measure, scene, t->context_def ? t->context_def->as : "", model_label,
+                          env_random_key(key, "measure", 0, 0), &t->mses[scene->task],
+                          &t->kls[scene->task]);
 }
 
-// Context and further transitions of task `i`, and the model's error.
+// Context and further transitions of task `i`.
 static int prepare_task(RtTester *t, RtScene *scene, int i, uint64_t key) {
     const RtTest *test = &t->recipe->test;
     int code = EXIT_OK;
@@ -238,12 +174,10 @@ static int prepare_task(RtTester *t, RtScene *scene, int i, uint64_t key) {
         code = collect(t, scene, t->context, test->context, t->context_def->as, key);
     if (code == EXIT_OK && t->model)
         code = collect(t, scene, t->model, test->model, model_label, key);
-    if (code == EXIT_OK && t->measure)
-        code = measure(t, scene, key);
     return code;
 }
 
-// Adapts a copy of the state where the recipe says so, and acts.
+// Adapts a copy of the state where the recipe says so, measures the model, and acts.
 static int act_on_task(RtTester *t, RtScene *scene, int i, int of, const char *latent,
                        uint64_t key) {
     const RtTest *test = &t->recipe->test;
@@ -259,13 +193,14 @@ static int act_on_task(RtTester *t, RtScene *scene, int i, int of, const char *l
             code = rt_scene_run(scene, test->adapt.items[k]);
     }
 
-    const RtRows *rows = rt_experience_rows(&t->experience, of, t->act_def->context.as);
-    int64_t want = t->act_def->context.rows;
-    RtRollout r = {.task = t->experience.tasks[i].params,
+    if (code == EXIT_OK && t->measure.unit)
+        code = measure(t, scene, key);
+
+    RtRolloutTask task = task_of(t, i, of, t->act_def);
+    RtRollout r = {.tasks = &task,
+                   .n_tasks = 1,
                    .key = env_random_key(key, test->act->name, 0, 0),
                    .experience = &t->experience,
-                   .context = rows->items,
-                   .n_context = rows->n < want ? rows->n : want,
                    .zero = strcmp(latent, "zero") == 0};
     if (code == EXIT_OK)
         code = rt_actor_run(t->act, scene, &r);

@@ -94,6 +94,15 @@ void rt_read_word(RtReader *r, const Yaml *map, const char *key, const char *con
     buf_free(&list);
 }
 
+void rt_read_bool(RtReader *r, const Yaml *map, const char *key, bool *v) {
+    static const char *const words[] = {"false", "true", NULL};
+    const char *word = NULL;
+
+    rt_read_word(r, map, key, words, &word);
+    if (word)
+        *v = word == words[1];
+}
+
 void rt_read_expr(RtReader *r, const Yaml *map, const char *key, const Expr **v) {
     const Yaml *y = yaml_find(map, key);
 

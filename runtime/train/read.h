@@ -33,6 +33,7 @@ void rt_read_int(RtReader *r, const Yaml *map, const char *key, int64_t least, i
 void rt_read_real(RtReader *r, const Yaml *map, const char *key, double least, double most,
                   double *v);
 void rt_read_text(RtReader *r, const Yaml *map, const char *key, const char **v);
+void rt_read_bool(RtReader *r, const Yaml *map, const char *key, bool *v);
 void rt_read_word(RtReader *r, const Yaml *map, const char *key, const char *const *words,
                   const char **v);
 

@@ -12,14 +12,14 @@
 #include "ir/base/exits.h"
 #include "runtime/record/safetensors.h"
 
-enum { MAX_ITERATIONS = 1000000, MAX_TEST = 100000 };
+enum { MAX_ITERATIONS = 1000000, MAX_TEST = 100000, MAX_TASKS = 1000 };
 
 // in the order that a resolved recipe has them
 const char *const rt_recipe_keys[] = {
     "experiment", "system",      "env",    "profile",    "seed",
     "iterations", "dtype",       "target", "bind",       "set",
-    "dims",       "transitions", "tasks",  "every_task", "every_iteration",
-    "log",        "checkpoints", "test",   "paper",      "departs",
+    "dims",       "state",       "transitions", "tasks", "every_task", "every_iteration",
+    "log",        "checkpoints", "test",        "paper", "departs",
     "base",       "profiles",    NULL,
 };
 
@@ -80,10 +80,22 @@ int64_t rt_stages_transitions(const RtRecipe *r, const RtStages *s, const char *
 
     for (int i = 0; i < s->n; i++) {
         const RtCollect *c = s->items[i]->def;
-        if (s->items[i]->verb == &rt_verb_collect && (!as || strcmp(c->as, as) == 0))
+        if (s->items[i]->verb == &rt_verb_collect && !c->to_buffer &&
+            (!as || strcmp(c->as, as) == 0))
             n += c->episodes * (c->steps ? c->steps : r->family->horizon);
     }
     return n;
+}
+
+int64_t rt_recipe_tasks(const RtRecipe *r) {
+    int64_t n = (r->iterations + r->iterations_each - 1) / r->iterations_each * r->at_once;
+
+    return r->pool > 0 && r->pool < n ? r->pool : n;
+}
+
+int64_t rt_recipe_transitions(const RtRecipe *r) {
+    return rt_recipe_tasks(r) * rt_stages_transitions(r, &r->every_task, NULL) +
+           r->iterations * r->at_once * rt_stages_transitions(r, &r->every_iteration, NULL);
 }
 
 static void check_stages(RtRecipe *r, const RtStages *list) {
@@ -206,9 +218,24 @@ static void read_family(RtRecipe *r, RtReader *in) {
     }
 }
 
+// `windows: {rows: 32, context: 16}`
+static void read_windows(RtTest *t, RtReader *in, const Yaml *test) {
+    static const char *const known[] = {"rows", "context", NULL};
+    const Yaml *map = rt_read_map(in, test, "windows");
+
+    if (!map)
+        return;
+    rt_read_keys(in, map, known, "test.windows");
+    if (rt_read_need(in, map, "rows", "test.windows") &&
+        rt_read_need(in, map, "context", "test.windows")) {
+        rt_read_int(in, map, "rows", 1, MAX_TEST, &t->window_rows);
+        rt_read_int(in, map, "context", 0, t->window_rows - 1, &t->window_context);
+    }
+}
+
 static void read_test(RtRecipe *r, RtReader *in) {
-    static const char *const known[] = {"tasks",   "seed",  "latent", "context", "model",
-                                        "measure", "adapt", "act",    NULL};
+    static const char *const known[] = {"tasks",   "seed",    "latent", "context", "model",
+                                        "measure", "windows", "adapt",  "act",     NULL};
     static const char *const latents[] = {"own", "other", "zero", NULL};
     RtTest *t = &r->test;
 
@@ -230,6 +257,7 @@ static void read_test(RtRecipe *r, RtReader *in) {
         t->measure_loc = yaml_find(map, "measure")->loc;
     if (t->model && !t->measure)
         rt_read_need(in, map, "measure", "test");
+    read_windows(t, in, map);
     read_stages(in, map, "adapt", &t->adapt);
 }
 
@@ -254,14 +282,36 @@ static void read_paper(RtRecipe *r, RtReader *in) {
 }
 
 static void read_tasks(RtRecipe *r, RtReader *in) {
-    static const char *const known[] = {"iterations_each", NULL};
+    static const char *const known[] = {"iterations_each", "at_once", "pool", "redrawn", NULL};
     const Yaml *map = rt_read_map(in, r->root, "tasks");
 
-    r->iterations_each = 1;
-    if (map) {
-        rt_read_keys(in, map, known, "tasks");
-        rt_read_int(in, map, "iterations_each", 1, MAX_ITERATIONS, &r->iterations_each);
-    }
+    r->iterations_each = r->at_once = 1;
+    if (!map)
+        return;
+    rt_read_keys(in, map, known, "tasks");
+    rt_read_int(in, map, "iterations_each", 1, MAX_ITERATIONS, &r->iterations_each);
+    rt_read_int(in, map, "at_once", 1, MAX_TASKS, &r->at_once);
+    rt_read_int(in, map, "pool", 1, MAX_ITERATIONS, &r->pool);
+    rt_read_bool(in, map, "redrawn", &r->redrawn);
+    if (r->pool % r->at_once != 0)
+        rt_read_refuse(in, map, "pool", "is %lld, and should be a multiple of at_once, %lld",
+                       (long long)r->pool, (long long)r->at_once);
+}
+
+// A function of an instance, such as task.input.
+static void check_function(RtReader *in, const Yaml *y, const char *key) {
+    if (y->kind != YAML_SCALAR || !strchr(y->text, '.'))
+        diag_error(in->diag, y->loc, E_recipe, "%s should be a function such as task.input", key);
+}
+
+static void read_state(RtRecipe *r, RtReader *in) {
+    const Yaml *y = yaml_find(r->root, "state");
+
+    if (!y)
+        return;
+    check_function(in, y, "state");
+    rt_read_text(in, r->root, "state", &r->state);
+    r->state_loc = y->loc;
 }
 
 // `transitions: {x: task.input}`: functions of instances.
@@ -269,12 +319,9 @@ static void read_fields(RtRecipe *r, RtReader *in) {
     RtEntry *fields;
 
     r->n_fields = rt_read_entries(in, r->root, "transitions", false, &fields);
-    for (int i = 0; i < r->n_fields; i++) {
-        const Yaml *y = fields[i].value;
-        if (y->kind != YAML_SCALAR || !strchr(y->text, '.'))
-            diag_error(in->diag, y->loc, E_recipe,
-                       "transitions.%s should be a function such as task.input", fields[i].name);
-    }
+    for (int i = 0; i < r->n_fields; i++)
+        check_function(in, fields[i].value,
+                       arena_printf(in->arena, "transitions.%s", fields[i].name));
     r->fields = fields;
 }
 
@@ -306,6 +353,7 @@ static void read_root(RtRecipe *r, RtReader *in) {
     check_pairs(r, r->dims, r->n_dims, false);
 
     read_tasks(r, in);
+    read_state(r, in);
     read_fields(r, in);
     read_stages(in, r->root, "every_task", &r->every_task);
     read_stages(in, r->root, "every_iteration", &r->every_iteration);

@@ -27,7 +27,8 @@ typedef struct RtTest {
     RtStage *model;      // further episodes, which the model is measured on; or NULL
     const char *measure; // function that measures it: "dynamics.loss"
     Loc measure_loc;
-    RtStages adapt; // on a copy of the state, before the actor acts
+    int64_t window_rows, window_context; // of transitions one after the other, where it takes them
+    RtStages adapt; // on a copy of the state, before the model is measured and the actor acts
     RtStage *act;
 } RtTest;
 
@@ -39,11 +40,17 @@ typedef struct RtRecipe {
 
     const char *experiment, *system, *env, *profile, *target;
     const EnvFamily *family;
-    int64_t seed, iterations, iterations_each, checkpoints;
+    int64_t seed, iterations, checkpoints;
+    int64_t iterations_each; // until other tasks are current
+    int64_t at_once;         // current tasks
+    int64_t pool;            // tasks in all, which are met again in turn; 0: always new ones
+    bool redrawn;            // every episode has a task of its own (FACTS 11.6)
     IrDtype real;
 
     const LangPair *binds, *sets, *dims;
     int n_binds, n_sets, n_dims;
+    const char *state; // function that makes states of observations, or NULL
+    Loc state_loc;
     const RtEntry *fields; // of a transition as programs see it: x: task.input
     int n_fields;
     RtStages every_task, every_iteration;
@@ -83,7 +90,12 @@ void rt_recipe_need_label(RtRecipe *r, const char *label, Loc loc);
 // The stage called `name` among those of every task and iteration, or NULL.
 RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name);
 
-// Transitions that the stages of one list collect, with label `as` (NULL for all).
+// Tasks that a training meets, and transitions that it keeps, at most.
+int64_t rt_recipe_tasks(const RtRecipe *r);
+int64_t rt_recipe_transitions(const RtRecipe *r);
+
+// Transitions of one task that the stages of one list collect into memory, with label `as` (NULL for
+// all).
 int64_t rt_stages_transitions(const RtRecipe *r, const RtStages *s, const char *as);
 
 // The instance called `name` of `bind:`, or NULL with an error at `loc`.

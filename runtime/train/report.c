@@ -9,24 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-// Means over the episodes that this iteration's stages collected; NAN where there are none.
-static void mean_rollouts(const RtDriver *d, int first, double *sum, double *score) {
-    const RtExperience *e = &d->experience;
-    int n = 0;
-
-    *sum = *score = 0;
-    for (int i = first; i < e->n_episodes; i++) {
-        bool counts = false;
-        for (int k = 0; k < d->recipe->every_iteration.n; k++)
-            counts |= strcmp(d->recipe->every_iteration.items[k]->name, e->episodes[i].stage) == 0;
-        if (!counts)
-            continue;
-        *sum += e->episodes[i].sum;
-        *score += e->episodes[i].score;
-        n++;
-    }
-    *sum = n ? *sum / n : NAN;
-    *score = n ? *score / n : NAN;
+// The mean over the episodes that this iteration's stages collected; NAN where there are none.
+static double mean_of(const RtTally *t, double sum) {
+    return t->episodes ? sum / (double)t->episodes : NAN;
 }
 
 static void put_number(RtLog *log, const char *key, double x) {
@@ -50,17 +35,19 @@ static void put_outputs(RtDriver *d) {
     arena_free(&scratch);
 }
 
-void rt_driver_record(RtDriver *d, int first_episode) {
-    double sum, score;
+void rt_driver_record(RtDriver *d) {
+    const RtExperience *e = &d->experience;
+    const RtTally *t = &d->scene.tally;
 
-    mean_rollouts(d, first_episode, &sum, &score);
     rt_event_begin(&d->events, "iteration");
     rt_event_put_int(&d->events, "iteration", d->iteration);
     rt_event_put_int(&d->events, "task", d->scene.task);
-    rt_event_put_int(&d->events, "time/total_timesteps", d->experience.n);
-    rt_event_put_int(&d->events, "time/episodes", d->experience.n_episodes);
-    put_number(&d->events, "rollout/ep_rew_mean", sum);
-    put_number(&d->events, "rollout/score", score);
+    rt_event_put_int(&d->events, "time/total_timesteps", e->n + e->passed_rows);
+    rt_event_put_int(&d->events, "time/episodes", e->n_episodes + e->passed_episodes);
+    if (t->failed > 0)
+        rt_event_put_int(&d->events, "rollout/failed", t->failed);
+    put_number(&d->events, "rollout/ep_rew_mean", mean_of(t, t->sum));
+    put_number(&d->events, "rollout/score", mean_of(t, t->score));
     for (int i = 0; i < d->n_tags; i++) {
         d->tags[i].last = rt_formula_value(d->tags[i].value);
         put_number(&d->events, d->tags[i].name, d->tags[i].last);
@@ -124,18 +111,6 @@ static double tag(const RtDriver *d, const char *name) {
     return NAN;
 }
 
-// The mean score of the newest iteration's episodes, if they are there.
-static double newest_score(const RtDriver *d) {
-    const RtExperience *e = &d->experience;
-    double sum, score;
-    int first = e->n_episodes;
-
-    while (first > 0 && e->episodes[first - 1].iteration == d->scene.iteration)
-        first--;
-    mean_rollouts(d, first, &sum, &score);
-    return score;
-}
-
 static int put_columns(const RtDriver *d, RtColumn *c, const char *stage, int64_t iteration) {
     int64_t done = d->iteration - d->first_iteration, n = 0;
     double spent = rt_now() - d->training_start;
@@ -144,10 +119,10 @@ static int put_columns(const RtDriver *d, RtColumn *c, const char *stage, int64_
 
     c[n++] = (RtColumn){"task", RT_COLUMN_COUNT, d->scene.task + 1, NULL};
     c[n++] = (RtColumn){"iteration", RT_COLUMN_COUNT, (double)iteration, NULL};
-    c[n++] = (RtColumn){"samples", RT_COLUMN_COUNT, (double)d->experience.n, NULL};
+    c[n++] = (RtColumn){"samples", RT_COLUMN_COUNT, (double)(d->experience.n + d->experience.passed_rows), NULL};
     c[n++] = (RtColumn){"mse", RT_COLUMN_REAL, tag(d, "model/mse"), NULL};
     c[n++] = (RtColumn){"imagined", RT_COLUMN_REAL, tag(d, "imagined/return"), NULL};
-    c[n++] = (RtColumn){"score", RT_COLUMN_REAL, newest_score(d), NULL};
+    c[n++] = (RtColumn){"score", RT_COLUMN_REAL, mean_of(&d->scene.tally, d->scene.tally.score), NULL};
     c[n++] = (RtColumn){"test", RT_COLUMN_REAL, tag(d, "meta_test/score"), NULL};
     c[n++] = (RtColumn){"left", RT_COLUMN_SECONDS, left, NULL};
     if (stage)

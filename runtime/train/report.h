@@ -4,9 +4,8 @@
 
 #include "runtime/train/driver.h"
 
-// Puts the record of the iteration that ends into events.jsonl. Its episodes are those from
-// `first_episode` on.
-void rt_driver_record(RtDriver *d, int first_episode);
+// Puts the record of the iteration that ends into events.jsonl.
+void rt_driver_record(RtDriver *d);
 
 // Begins to count the times of an iteration; puts them into timing.jsonl.
 void rt_driver_take_times(RtDriver *d);

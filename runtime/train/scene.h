@@ -10,6 +10,12 @@
 #include "runtime/train/experience.h"
 #include "runtime/train/formula.h"
 
+// Real episodes of an iteration's stages.
+typedef struct RtTally {
+    int64_t episodes, failed; // failed: whose physics broke down
+    double sum, score;        // over the episodes
+} RtTally;
+
 struct RtScene {
     RtRecipe *recipe;
     RtWorld *world; // with the state that stages work on
@@ -24,6 +30,7 @@ struct RtScene {
     double *v_iteration, *v_update, *v_times;
 
     RtLog *events; // NULL: nothing is recorded
+    RtTally tally;
     double physics_seconds;
     double first_step;    // when the first training step was done, 0 before
     const char *diverged; // an output that is no finite number: "fit.loss"; NULL

@@ -74,6 +74,7 @@ bool rt_stage_program(const RtStage *s, const char **program, int64_t *times);
 typedef struct RtCollect {
     int64_t episodes, steps; // steps 0: the family's horizon
     const char *as;          // label of the transitions
+    bool to_buffer;          // they are not kept, but are the stage's buffer
     struct RtContext {
         const char *as; // label of the transitions that the actor's belief is made from; NULL: all
         int64_t rows;
