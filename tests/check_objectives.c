@@ -47,7 +47,7 @@ static void open_world(World *w, const char *policy, const char *task, IrDtype r
         o.n_sets++;
     given_sets[o.n_sets++] = (LangPair){.name = "policy.hidden", .value = "12"};
     if (strstr(policy, "gaussian"))
-        given_sets[o.n_sets++] = (LangPair){.name = "policy.scale", .value = "2"};
+        given_sets[o.n_sets++] = (LangPair){.name = "policy.limit", .value = "2"};
     while (given[o.n_dims].name)
         o.n_dims++;
     w->world = lang_open(&w->arena, &w->diag, &o);
@@ -160,7 +160,7 @@ static const struct {
      "discrete.safetensors",
      NO_FRACTION},
     {"models/objectives/ppo.yaml loss --bind policy=policies/mlp_gaussian "
-     "--set policy.scale=0.4 " RENAME "continuous.safetensors",
+     "--set policy.limit=0.4 " RENAME "continuous.safetensors",
      NO_FRACTION},
     {"models/lib/advantage.yaml gae --data=tests/data/gae.safetensors", ""},
 };

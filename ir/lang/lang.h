@@ -57,6 +57,9 @@ typedef struct LangEntry {
 
 int lang_entries(LangWorld *w, const LangEntry **entries); // functions and programs, in file order
 
+// Whether the instance has the function: its own, or by the default of an interface.
+bool lang_has_function(LangWorld *w, const char *instance, const char *name);
+
 // Instances of the world, and facts about each.
 int lang_instances(LangWorld *w, const char *const **names);
 const char *lang_module_path(LangWorld *w, const char *instance);

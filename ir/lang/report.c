@@ -41,6 +41,11 @@ int lang_entries(LangWorld *w, const LangEntry **entries) {
     return w->n_entries;
 }
 
+bool lang_has_function(LangWorld *w, const char *instance, const char *name) {
+    const LangInstance *in = map_get(&w->by_name, instance);
+    return in && world_function(in, name);
+}
+
 int lang_instances(LangWorld *w, const char *const **names) {
     if (!w->names) {
         w->names = arena_array(w->a, const char *, w->n_instances);

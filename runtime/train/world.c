@@ -70,6 +70,8 @@ static bool check_entry(RtWorld *w, const RtUnit *u, Loc loc, LangEntryKind kind
     int n = lang_entries(w->lang, &entries), n_names = 0;
     const char **names = arena_array(&w->arena, const char *, n);
 
+    if (kind == LANG_FUNCTION && lang_has_function(w->lang, u->instance, u->entry))
+        return true;
     for (int i = 0; i < n; i++) {
         if (strcmp(entries[i].instance, u->instance) != 0 || entries[i].kind != kind)
             continue;
