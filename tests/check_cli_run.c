@@ -203,9 +203,24 @@ START_TEST(train_test_table_ls_and_show_go_together) {
     ck_assert_str_eq(cJSON_GetObjectItem(row, "system")->valuestring, "gssm");
     ck_assert_double_eq(cJSON_GetObjectItem(row, "paper_mse")->valuedouble, 0.0291);
     ck_assert_double_eq(cJSON_GetObjectItem(row, "real_episodes")->valuedouble, 4);
+    ck_assert_double_eq(cJSON_GetObjectItem(row, "adapt_seconds")->valuedouble, 0);
+    ck_assert_double_gt(cJSON_GetObjectItem(row, "belief_seconds")->valuedouble, 0);
     cJSON_Delete(table);
     ck_assert_int_eq(run_on(folder, "table @ --format=csv"), EXIT_OK);
     ck_assert_int_eq(run_on(folder, "table @ --format latex"), EXIT_OK);
+    ck_assert_int_eq(run("table runs --by=dynamics.hidden,tasks.iterations_each"), EXIT_OK);
+    cli_expect_out(&cli, "dynamics.hidden=6, tasks.iterations_each=10");
+    ck_assert_int_eq(run_on(folder, "table @ --by=dynamics.width,no.such"), EXIT_BAD_USAGE);
+    cli_expect_err(&cli, "no recipe of these runs has the key 'no.such'");
+
+    // a second test writes the same bytes; what it took stands beside it
+    ck_assert_int_eq(run_on(folder, "test @ --quiet --threads=2 --latent=zero"), EXIT_OK);
+    ck_assert_int_eq(cli_shell(&cli,
+                               "cd \"$DIR/%s/eval\" && cp test_zero_2_2x2.json before &&"
+                               " \"$PROGRAM\" test .. -q --latent=zero && cmp before test_zero_2_2x2.json &&"
+                               " grep -q belief test_zero_2_2x2.timing.jsonl && rm before",
+                               folder),
+                     EXIT_OK);
 
     ck_assert_int_eq(run("ls --json"), EXIT_OK);
     cJSON *list = cJSON_Parse(cli.out.data);

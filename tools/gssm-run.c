@@ -17,7 +17,7 @@ enum { MAX_THREADS = 256, MAX_SEEDS = 10000 };
 // When the process began; set once by main().
 static double process_start;
 
-static int say(const OptCommand *self, int code, const char *why) {
+int say(const OptCommand *self, int code, const char *why) {
     if (why[0])
         fprintf(stderr, "gssm-run %s: %s\n", self->name, why);
     return code;
@@ -32,7 +32,7 @@ static int finish(const OptCommand *self, RtSession *s, int code) {
     return code;
 }
 
-static void put_out(Buf *b) {
+void put_out(Buf *b) {
     fwrite(buf_text(b), 1, b->len, stdout);
     fflush(stdout);
     buf_free(b);
@@ -320,6 +320,9 @@ static int write_result(const TestOptions *o, RtSession *s, const RtTestResult *
                 .latent = latent,
                 .task_scores = t->scores,
                 .task_mses = t->mses,
+                .adapts = t->adapts,
+                .beliefs = t->beliefs,
+                .steps = t->steps,
                 .n_tasks = t->n,
                 .by_hand = o->task != NULL};
     const char *name = arena_printf(&s->arena, "%s_%s_%.0f_%.0fx%.0f", o->task ? "task" : "test",
@@ -390,42 +393,7 @@ static int command_test(const OptCommand *self, int argc, char **argv) {
     return test(self, &o);
 }
 
-// ---- table, show, ls ----------------------------------------------------------------------------
-
-static int command_table(const OptCommand *self, int argc, char **argv) {
-    const char *format = "text";
-    bool json = false;
-    const Opt table[] = {
-        {"format", 0, OPT_CHOICE, &format, "text|csv|latex|json", "how the table is written (text)",
-         0, 0},
-        {"json", 0, OPT_FLAG, &json, NULL, "the same as --format=json", 0, 0},
-    };
-    OptRest rest = {.least = 1};
-    int code = opt_parse(self, table, 2, argc, argv, &rest);
-    RtTable t = {0};
-    Buf b = {0};
-    char why[1024] = "";
-
-    if (code != OPT_GO_ON)
-        return code;
-    code = EXIT_OK;
-    for (int i = 0; i < rest.n && code == EXIT_OK; i++)
-        if (!rt_table_read_run(&t, rest.items[i], why, sizeof why))
-            code = EXIT_BAD_INPUT;
-    if (code == EXIT_OK) {
-        if (json || strcmp(format, "json") == 0)
-            rt_table_put_json(&b, &t);
-        else if (strcmp(format, "csv") == 0)
-            rt_table_put_csv(&b, &t);
-        else if (strcmp(format, "latex") == 0)
-            rt_table_put_latex(&b, &t);
-        else
-            rt_table_put_text(&b, &t);
-        put_out(&b);
-    }
-    rt_table_free(&t);
-    return say(self, code, why);
-}
+// ---- show, ls -----------------------------------------------------------------------------------
 
 static int command_show(const OptCommand *self, int argc, char **argv) {
     bool json = false;
@@ -463,13 +431,16 @@ static const char train_more[] =
     "any key of it: iterations=20, fit.times=100, dynamics.hidden=50. The folder of the run is\n"
     "printed on standard output.";
 
+static const char table_more[] =
+    "RUN is the folder of a run that was tested, or a folder of runs: a sweep, or all of runs/.";
+
 int main(int argc, char **argv) {
     // clang-format off
     const OptCommand commands[] = {
         {"train",  "[EXPERIMENT] [KEY=VALUE...]", "meta-train (algorithm 1)", train_more, command_train},
         {"resume", "RUN", "go on from the newest good checkpoint, to the same bits", NULL, command_resume},
         {"test",   "RUN", "meta-test on unseen tasks (algorithm 2)", NULL, command_test},
-        {"table",  "RUN...", "results beside the paper's figures", NULL, command_table},
+        {"table",  "RUN...", "the paper's tables, results beside its figures", table_more, command_table},
         {"env",    "ls|bench|check|show [NAME]", "the families of real tasks; show prints an episode", NULL, command_env},
         {"ls",     "[DIR]", "the runs of a folder (runs)", NULL, command_ls},
         {"show",   "RUN", "a run's configuration with the origin of each key, and its results", NULL, command_show},

@@ -14,11 +14,6 @@
 #include "tools/gssm-run_env.h"
 #include "tools/gssm-run_pictures.h"
 
-static void put_out(Buf *b) {
-    fwrite(buf_text(b), 1, b->len, stdout);
-    buf_free(b);
-}
-
 // ---- ls -----------------------------------------------------------------------------------------
 
 static void put_family_json(Buf *b, const EnvFamily *f) {

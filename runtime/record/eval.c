@@ -25,8 +25,11 @@ static const struct {
     {"kl", offsetof(RtRow, kl)},
     {"paper_score", offsetof(RtRow, paper_score)},
     {"paper_mse", offsetof(RtRow, paper_mse)},
+    {"paper_score_sd", offsetof(RtRow, paper_score_sd)},
+    {"paper_mse_sd", offsetof(RtRow, paper_mse_sd)},
+    {"paper_seconds", offsetof(RtRow, paper_seconds)},
+    {"paper_seconds_sd", offsetof(RtRow, paper_seconds_sd)},
     {"real_episodes", offsetof(RtRow, real_episodes)},
-    {"seconds", offsetof(RtRow, seconds)},
     {"iteration", offsetof(RtRow, iteration)},
     {"iterations", offsetof(RtRow, iterations)},
     {"tasks", offsetof(RtRow, tasks)},
@@ -56,6 +59,84 @@ static void put_numbers(Buf *b, const char *key, const double *x, int n) {
     }
     buf_puts(b, "]");
 }
+
+// ---- times --------------------------------------------------------------------------------------
+
+static void put_time(Buf *b, const char *key, double seconds) {
+    buf_printf(b, ",\"%s\":", key);
+    rt_json_put_finite(b, seconds);
+}
+
+// What differs between equal runs.
+static void put_times(Buf *b, const RtEval *e) {
+    buf_puts(b, "{\"event\":\"test\"");
+    put_time(b, "training_seconds", e->row.seconds);
+    buf_puts(b, "}\n");
+    for (int i = 0; e->adapts && i < e->n_tasks; i++) {
+        buf_printf(b, "{\"event\":\"task\",\"task\":%d", i);
+        put_time(b, "adapt", e->adapts[i]);
+        put_time(b, "belief", e->beliefs[i]);
+        put_time(b, "step", e->steps[i]);
+        buf_puts(b, "}\n");
+    }
+}
+
+// Sums over the tasks of a test.
+typedef struct Sums {
+    double adapt, adapt_squares, belief, step;
+    int n;
+} Sums;
+
+static double time_of(const cJSON *event, const char *key) {
+    const cJSON *x = cJSON_GetObjectItemCaseSensitive(event, key);
+
+    return cJSON_IsNumber(x) ? x->valuedouble : NAN;
+}
+
+static void add_time(Sums *s, RtRow *row, const cJSON *event) {
+    const cJSON *kind = cJSON_GetObjectItemCaseSensitive(event, "event");
+    double adapt = time_of(event, "adapt");
+
+    if (!cJSON_IsString(kind))
+        return;
+    if (strcmp(kind->valuestring, "test") == 0)
+        row->seconds = time_of(event, "training_seconds");
+    if (strcmp(kind->valuestring, "task") != 0)
+        return;
+    s->adapt += adapt;
+    s->adapt_squares += adapt * adapt;
+    s->belief += time_of(event, "belief");
+    s->step += time_of(event, "step");
+    s->n++;
+}
+
+// Takes the times beside the evaluation at `path` into the row; without the file they are unknown.
+static void read_times(RtRow *row, Arena *a, const char *path) {
+    enum { MAX_FILE = 64 << 20 };
+    char *beside = arena_printf(a, "%.*s.timing.jsonl", (int)(strlen(path) - 5), path), why[256];
+    Sums s = {0};
+    Buf text = {0};
+
+    if (!buf_read_file(&text, beside, MAX_FILE, why, sizeof why))
+        buf_reset(&text);
+    for (char *line = text.len ? text.data : NULL; line;) {
+        char *end = strchr(line, '\n');
+        cJSON *event = cJSON_ParseWithLength(line, end ? (size_t)(end - line) : strlen(line));
+        add_time(&s, row, event);
+        cJSON_Delete(event);
+        line = end && end[1] ? end + 1 : NULL;
+    }
+    if (s.n > 0) {
+        row->adapt = s.adapt / s.n;
+        row->belief = s.belief / s.n;
+        row->step = s.step / s.n;
+    }
+    if (s.n > 1)
+        row->adapt_sd = sqrt(fmax(0, (s.adapt_squares - s.n * row->adapt * row->adapt) / (s.n - 1)));
+    buf_free(&text);
+}
+
+// ---- evaluations --------------------------------------------------------------------------------
 
 bool rt_eval_write(const char *run_dir, const char *name, const RtEval *e, char *why,
                    size_t why_size) {
@@ -89,7 +170,13 @@ bool rt_eval_write(const char *run_dir, const char *name, const RtEval *e, char 
 
     buf_printf(&path, "%s/eval", run_dir);
     bool done = buf_make_dirs(path.data, why, why_size);
+    size_t folder = path.len;
     buf_printf(&path, "/%s.json", name);
+    done = done && buf_write_file(path.data, b.data, b.len, why, why_size);
+    buf_reset(&b);
+    put_times(&b, e);
+    path.len = folder;
+    buf_printf(&path, "/%s.timing.jsonl", name);
     done = done && buf_write_file(path.data, b.data, b.len, why, why_size);
     buf_free(&b);
     buf_free(&path);
@@ -164,7 +251,7 @@ static const char *const latents[N_LATENTS] = {"own", "other", "zero"};
 
 typedef struct Merge {
     RtRow rows[N_LATENTS];
-    bool has[N_LATENTS];
+    const char *paths[N_LATENTS]; // of the evaluations that count; NULL for none
 } Merge;
 
 static double known(double x, double otherwise) {
@@ -188,21 +275,23 @@ static bool merge(Merge *m, const RtEval *e, const char *path, char *why, size_t
     if (k == N_LATENTS)
         return refuse(path, "the latent is 'own', 'other' or 'zero', not", e->latent, why,
                       why_size);
-    if (!m->has[k] || counts_before(&e->row, &m->rows[k]))
+    if (!m->paths[k] || counts_before(&e->row, &m->rows[k])) {
         m->rows[k] = e->row;
-    m->has[k] = true;
+        m->paths[k] = path;
+    }
     return true;
 }
 
 // The row of a run; without an evaluation of its own latent its score is unknown.
-static RtRow merged_row(const Merge *m) {
-    int first = m->has[OWN] ? OWN : m->has[OTHER] ? OTHER : ZERO;
+static RtRow merged_row(const Merge *m, Arena *a) {
+    int first = m->paths[OWN] ? OWN : m->paths[OTHER] ? OTHER : ZERO;
     RtRow row = m->rows[first];
 
-    if (!m->has[OWN])
+    if (!m->paths[OWN])
         row.score = row.score_sd_tasks = NAN;
-    row.score_other = m->has[OTHER] ? m->rows[OTHER].score : NAN;
-    row.score_zero = m->has[ZERO] ? m->rows[ZERO].score : NAN;
+    row.score_other = m->paths[OTHER] ? m->rows[OTHER].score : NAN;
+    row.score_zero = m->paths[ZERO] ? m->rows[ZERO].score : NAN;
+    read_times(&row, a, m->paths[first]);
     return row;
 }
 
@@ -242,7 +331,8 @@ static int list_files(Arena *a, const char *path, char ***names) {
     return n;
 }
 
-bool rt_table_read_run(RtTable *t, const char *run_dir, char *why, size_t why_size) {
+bool rt_table_read_run(RtTable *t, const char *run_dir, const char *variant, char *why,
+                       size_t why_size) {
     enum { MAX_FILE = 64 << 20 };
     Arena scratch = {0};
     Merge m = {0};
@@ -267,13 +357,14 @@ bool rt_table_read_run(RtTable *t, const char *run_dir, char *why, size_t why_si
             done = merge(&m, &e, path, why, why_size);
         buf_free(&text);
     }
-    if (done && !m.has[OWN] && !m.has[OTHER] && !m.has[ZERO]) {
+    if (done && !m.paths[OWN] && !m.paths[OTHER] && !m.paths[ZERO]) {
         snprintf(why, why_size, "the run '%s' has no evaluation; make one with: gssm-run test %s",
                  run_dir, run_dir);
         done = false;
     }
     if (done) {
-        RtRow row = merged_row(&m);
+        RtRow row = merged_row(&m, &scratch);
+        row.variant = variant ? variant : "";
         rt_table_add(t, &row);
         note_test(&t->notes, run_dir, &row);
     }

@@ -1,26 +1,32 @@
-// runtime/record/table.c -- the paper's tables: seeds become cells, cells become text.
+// runtime/record/table.c -- the paper's tables: seeds become cells, cells are compared.
 //
-// The evaluations themselves are read and written by eval.c.
+// The evaluations themselves are read and written by eval.c; table_put.c writes the tables.
 #include "runtime/record/table.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "runtime/record/csv.h"
-#include "runtime/record/json.h"
-
 RtRow rt_row(void) {
     return (RtRow){
         .system = "",
         .env = "",
         .profile = "",
+        .variant = "",
         .score = NAN,
         .score_sd_tasks = NAN,
         .mse = NAN,
         .mse_sd = NAN,
         .paper_score = NAN,
         .paper_mse = NAN,
+        .paper_score_sd = NAN,
+        .paper_mse_sd = NAN,
+        .paper_seconds = NAN,
+        .paper_seconds_sd = NAN,
+        .adapt = NAN,
+        .adapt_sd = NAN,
+        .belief = NAN,
+        .step = NAN,
         .real_episodes = NAN,
         .seconds = NAN,
         .kl = NAN,
@@ -37,7 +43,7 @@ RtRow rt_row(void) {
 
 static bool same_cell(const RtRow *a, const RtRow *b) {
     return strcmp(a->system, b->system) == 0 && strcmp(a->env, b->env) == 0 &&
-           strcmp(a->profile, b->profile) == 0;
+           strcmp(a->profile, b->profile) == 0 && strcmp(a->variant, b->variant) == 0;
 }
 
 void rt_table_add(RtTable *t, const RtRow *row) {
@@ -47,6 +53,7 @@ void rt_table_add(RtTable *t, const RtRow *row) {
     copy.system = arena_strdup(&t->arena, row->system);
     copy.env = arena_strdup(&t->arena, row->env);
     copy.profile = arena_strdup(&t->arena, row->profile);
+    copy.variant = arena_strdup(&t->arena, row->variant);
     for (int i = 0; i < row->n_departs; i++)
         departs[i] = arena_strdup(&t->arena, row->departs[i]);
     copy.departs = departs;
@@ -84,26 +91,51 @@ const char *rt_verdict_text(RtVerdict v) {
 }
 
 // The values of a row that are averaged over seeds.
-static void values_of(RtRow *r, double *values[12]) {
-    double *all[12] = {&r->score,       &r->score_sd_tasks, &r->mse,           &r->mse_sd,
-                       &r->paper_score, &r->paper_mse,      &r->real_episodes, &r->seconds,
-                       &r->kl,          &r->score_other,    &r->score_zero,    NULL};
+static const size_t averaged[] = {
+    offsetof(RtRow, score),          offsetof(RtRow, score_sd_tasks),
+    offsetof(RtRow, mse),            offsetof(RtRow, mse_sd),
+    offsetof(RtRow, paper_score),    offsetof(RtRow, paper_mse),
+    offsetof(RtRow, paper_score_sd), offsetof(RtRow, paper_mse_sd),
+    offsetof(RtRow, paper_seconds),  offsetof(RtRow, paper_seconds_sd),
+    offsetof(RtRow, adapt),          offsetof(RtRow, adapt_sd),
+    offsetof(RtRow, belief),         offsetof(RtRow, step),
+    offsetof(RtRow, real_episodes),  offsetof(RtRow, seconds),
+    offsetof(RtRow, kl),             offsetof(RtRow, score_other),
+    offsetof(RtRow, score_zero),
+};
+enum { N_AVERAGED = sizeof averaged / sizeof *averaged };
 
-    memcpy(values, all, sizeof all);
+static double value_at(const RtRow *r, size_t offset) {
+    return *(const double *)(const void *)((const char *)r + offset);
 }
 
-static RtVerdict judge(const RtCell *c) {
-    double spread = 0;
+// Mean and deviation, over the rows of the cell that `first` belongs to, of the values known.
+static double mean_of(const RtTable *t, int first, size_t offset, double *sd) {
+    double sum = 0, squares = 0;
+    int n = 0;
 
-    if (isnan(c->row.score) || isnan(c->row.paper_score))
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = first; i < t->n; i++) {
+            double x = value_at(&t->rows[i], offset);
+            if (isnan(x) || !same_cell(&t->rows[first], &t->rows[i]))
+                continue;
+            sum += pass == 0 ? x : 0;
+            n += pass == 0;
+            squares += pass == 1 ? (x - sum / n) * (x - sum / n) : 0;
+        }
+    *sd = n > 1 ? sqrt(squares / (n - 1)) : NAN;
+    return n > 0 ? sum / n : NAN;
+}
+
+// `gain` is how far the figure is beyond the paper's: greater is better.
+static RtVerdict judge(double gain, double paper_sd, double sd_tasks, double sd_seeds) {
+    double spread = fmax(isnan(sd_tasks) ? 0 : sd_tasks, isnan(sd_seeds) ? 0 : sd_seeds);
+
+    if (isnan(gain))
         return RT_VERDICT_NONE;
-    if (c->row.score >= c->row.paper_score)
+    if (gain >= 0)
         return RT_VERDICT_BETTER;
-    if (c->row.score_sd_tasks > spread)
-        spread = c->row.score_sd_tasks;
-    if (c->score_sd_seeds > spread)
-        spread = c->score_sd_seeds;
-    return c->row.paper_score - c->row.score <= spread ? RT_VERDICT_WITHIN : RT_VERDICT_SHORT;
+    return -gain <= (isnan(paper_sd) ? spread : paper_sd) ? RT_VERDICT_WITHIN : RT_VERDICT_SHORT;
 }
 
 // Adds the departures of `from` that `to` does not have.
@@ -127,33 +159,26 @@ static void join_departs(Arena *a, RtRow *to, const RtRow *from) {
 // Gathers all rows of the cell that `first` belongs to. A value is the mean of those that are
 // known.
 static RtCell make_cell(RtTable *t, int first) {
-    RtCell c = {.row = t->rows[first], .score_sd_seeds = NAN};
-    double *to[12], *from[12], sums[12] = {0}, squares = 0;
-    int counts[12] = {0};
+    RtCell c = {.row = t->rows[first]};
+    double sd;
 
-    values_of(&c.row, to);
     for (int i = first; i < t->n; i++) {
         if (!same_cell(&t->rows[first], &t->rows[i]))
             continue;
         c.n_seeds++;
         join_departs(&t->arena, &c.row, &t->rows[i]);
-        values_of(&t->rows[i], from);
-        for (int k = 0; from[k]; k++) {
-            sums[k] += isnan(*from[k]) ? 0 : *from[k];
-            counts[k] += !isnan(*from[k]);
-        }
     }
-    for (int k = 0; to[k]; k++)
-        *to[k] = counts[k] > 0 ? sums[k] / counts[k] : NAN;
+    for (int k = 0; k < N_AVERAGED; k++)
+        *(double *)(void *)((char *)&c.row + averaged[k]) = mean_of(t, first, averaged[k], &sd);
+    mean_of(t, first, offsetof(RtRow, score), &c.score_sd_seeds);
+    mean_of(t, first, offsetof(RtRow, mse), &c.mse_sd_seeds);
 
-    for (int i = first; i < t->n; i++) {
-        double d = t->rows[i].score - c.row.score;
-        if (same_cell(&t->rows[first], &t->rows[i]) && !isnan(d))
-            squares += d * d;
-    }
-    if (counts[0] > 1)
-        c.score_sd_seeds = sqrt(squares / (counts[0] - 1));
-    c.verdict = judge(&c);
+    const RtRow *r = &c.row;
+    c.verdict = judge(r->score - r->paper_score, r->paper_score_sd, r->score_sd_tasks,
+                      c.score_sd_seeds);
+    c.mse_verdict = judge(r->paper_mse - r->mse, r->paper_mse_sd, r->mse_sd, c.mse_sd_seeds);
+    if (r->paper_seconds > 0) // where there is nothing to do nobody is faster
+        c.adapt_verdict = judge(r->paper_seconds - r->adapt, r->paper_seconds_sd, r->adapt_sd, NAN);
     return c;
 }
 
@@ -175,257 +200,4 @@ int rt_table_cells(RtTable *t, RtCell **cells) {
             taken[k] = taken[k] || strcmp(t->rows[k].env, t->rows[i].env) == 0;
     }
     return n;
-}
-
-static const char *format_value(Arena *a, double x) {
-    return isnan(x) ? "-" : arena_printf(a, fabs(x) >= 1000 && fabs(x) < 1e6 ? "%.1f" : "%.4g", x);
-}
-
-// "mean (deviation)", as the paper prints it.
-static const char *format_spread(Arena *a, double x, double sd) {
-    return isnan(sd) ? format_value(a, x) : arena_printf(a, "%s (%.2g)", format_value(a, x), sd);
-}
-
-static const char *format_count(Arena *a, double x) {
-    return isnan(x) ? "-" : arena_printf(a, "%.0f", x);
-}
-
-static const char *format_time(Arena *a, double s) {
-    if (isnan(s))
-        return "-";
-    if (s < 60)
-        return arena_printf(a, "%.1fs", s);
-    long long whole = (long long)(s + 0.5);
-    return whole < 3600 ? arena_printf(a, "%lldm%02llds", whole / 60, whole % 60)
-                        : arena_printf(a, "%lldh%02lldm", whole / 3600, whole / 60 % 60);
-}
-
-enum { N_COLUMNS = 15 };
-
-static const char *const titles[N_COLUMNS] = {
-    "family",   "system",  "profile", "seeds",       "score (tasks)",
-    "seeds sd", "paper",   "verdict", "MSE (tasks)", "paper MSE",
-    "KL",       "other z", "zero z",  "episodes",    "time",
-};
-
-// Columns of text, which stand left; numbers stand right.
-static bool is_left(int column) {
-    return column < 3 || column == 7;
-}
-
-static void format_cells(Arena *a, const RtCell *c, const char *out[N_COLUMNS]) {
-    const RtRow *r = &c->row;
-    const char *all[N_COLUMNS] = {
-        r->env,
-        r->system,
-        r->profile,
-        arena_printf(a, "%d", c->n_seeds),
-        format_spread(a, r->score, r->score_sd_tasks),
-        isnan(c->score_sd_seeds) ? "-" : arena_printf(a, "%.2g", c->score_sd_seeds),
-        format_value(a, r->paper_score),
-        rt_verdict_text(c->verdict),
-        format_spread(a, r->mse, r->mse_sd),
-        format_value(a, r->paper_mse),
-        format_value(a, r->kl),
-        format_value(a, r->score_other),
-        format_value(a, r->score_zero),
-        format_count(a, r->real_episodes),
-        format_time(a, r->seconds),
-    };
-
-    memcpy(out, all, sizeof all);
-}
-
-static void put_line(Buf *b, const char *const cells[N_COLUMNS], const int widths[N_COLUMNS]) {
-    for (int i = 0; i < N_COLUMNS; i++) {
-        if (widths[i] == 0)
-            continue;
-        bool last = i == N_COLUMNS - 1;
-        int width = last && is_left(i) ? 0 : widths[i];
-        buf_printf(b, is_left(i) ? "%s%-*s" : "%s%*s", i ? "  " : "", width, cells[i]);
-    }
-    buf_puts(b, "\n");
-}
-
-static void put_departs(Buf *b, const RtCell *cells, int n) {
-    for (int i = 0; i < n; i++) {
-        const RtRow *r = &cells[i].row;
-        if (r->n_departs > 0)
-            buf_printf(b, "\n%s on %s (%s) departs from the paper:\n", r->system, r->env,
-                       r->profile);
-        for (int k = 0; k < r->n_departs; k++)
-            buf_printf(b, "  * %s\n", r->departs[k]);
-    }
-}
-
-void rt_table_put_text(Buf *b, RtTable *t) {
-    RtCell *cells;
-    int n = rt_table_cells(t, &cells), widths[N_COLUMNS] = {0};
-    const char *(*lines)[N_COLUMNS] = arena_alloc_array(&t->arena, (size_t)n + 1, sizeof *lines);
-
-    // a column of which nothing is known is left out, but for those of the paper's tables
-    for (int i = 0; i < N_COLUMNS; i++) {
-        bool known = i < 10;
-        for (int k = 0; k < n; k++) {
-            if (i == 0)
-                format_cells(&t->arena, &cells[k], lines[k]);
-            int width = (int)strlen(lines[k][i]);
-            widths[i] = width > widths[i] ? width : widths[i];
-            known = known || strcmp(lines[k][i], "-") != 0;
-        }
-        int width = (int)strlen(titles[i]);
-        widths[i] = !known ? 0 : width > widths[i] ? width : widths[i];
-    }
-    put_line(b, titles, widths);
-    for (int k = 0; k < n; k++) {
-        if (k > 0 && strcmp(cells[k].row.env, cells[k - 1].row.env) != 0)
-            buf_puts(b, "\n");
-        put_line(b, lines[k], widths);
-    }
-    put_departs(b, cells, n);
-    if (t->notes.len > 0)
-        buf_printf(b, "\n%s", t->notes.data);
-}
-
-static void put_csv_value(Buf *b, double x) {
-    char text[32];
-
-    buf_puts(b, ",");
-    if (!isnan(x)) {
-        buf_format_double(text, x);
-        buf_puts(b, text);
-    }
-}
-
-void rt_table_put_csv(Buf *b, RtTable *t) {
-    RtCell *cells;
-    int n = rt_table_cells(t, &cells);
-
-    buf_puts(b, "env,system,profile,seeds,score,score_sd_tasks,score_sd_seeds,mse,mse_sd,"
-                "paper_score,paper_mse,verdict,real_episodes,seconds,kl,score_other,score_zero\n");
-    for (int i = 0; i < n; i++) {
-        const RtRow *r = &cells[i].row;
-        rt_csv_put_text(b, r->env);
-        buf_puts(b, ",");
-        rt_csv_put_text(b, r->system);
-        buf_puts(b, ",");
-        rt_csv_put_text(b, r->profile);
-        buf_printf(b, ",%d", cells[i].n_seeds);
-        const double before[] = {r->score,    r->score_sd_tasks, cells[i].score_sd_seeds,
-                                 r->mse,      r->mse_sd,         r->paper_score,
-                                 r->paper_mse};
-        for (int k = 0; k < 7; k++)
-            put_csv_value(b, before[k]);
-        bool judged = cells[i].verdict != RT_VERDICT_NONE;
-        buf_printf(b, ",%s", judged ? rt_verdict_text(cells[i].verdict) : "");
-        const double after[] = {r->real_episodes, r->seconds, r->kl, r->score_other, r->score_zero};
-        for (int k = 0; k < 5; k++)
-            put_csv_value(b, after[k]);
-        buf_puts(b, "\n");
-    }
-}
-
-static void put_latex_text(Buf *b, const char *s) {
-    for (; *s; s++) {
-        if (strchr("&%$#_{}", *s))
-            buf_printf(b, "\\%c", *s);
-        else if (*s == '\\')
-            buf_puts(b, "\\textbackslash{}");
-        else if (*s == '^' || *s == '~')
-            buf_printf(b, "\\%c{}", *s);
-        else
-            buf_put(b, s, 1);
-    }
-}
-
-// Whether cell `i` has the family's best score.
-static bool is_best(const RtCell *cells, int n, int i) {
-    for (int k = 0; k < n; k++) {
-        if (strcmp(cells[k].row.env, cells[i].row.env) == 0 &&
-            cells[k].row.score > cells[i].row.score)
-            return false;
-    }
-    return !isnan(cells[i].row.score);
-}
-
-void rt_table_put_latex(Buf *b, RtTable *t) {
-    static const int columns[] = {0, 1, 2, 3, 4, 6, 8, 9};
-    RtCell *cells;
-    int n = rt_table_cells(t, &cells), n_columns = sizeof columns / sizeof *columns;
-
-    buf_puts(b, "% requires \\usepackage{booktabs}\n\\begin{tabular}{lllrrrrr}\n\\toprule\n"
-                "family & system & profile & seeds & score & paper & MSE & paper MSE \\\\\n");
-    for (int i = 0; i < n; i++) {
-        const char *line[N_COLUMNS];
-        format_cells(&t->arena, &cells[i], line);
-        if (i == 0 || strcmp(cells[i].row.env, cells[i - 1].row.env) != 0)
-            buf_puts(b, "\\midrule\n");
-        for (int k = 0; k < n_columns; k++) {
-            bool bold = columns[k] == 4 && is_best(cells, n, i);
-            bool dash = strcmp(line[columns[k]], "-") == 0;
-            buf_puts(b, k ? " & " : "");
-            buf_puts(b, bold ? "\\textbf{" : columns[k] > 3 && !dash ? "{" : "");
-            bool negative = columns[k] > 3 && !dash && line[columns[k]][0] == '-';
-            buf_puts(b, negative ? "$-$" : "");
-            put_latex_text(b, line[columns[k]] + negative);
-            buf_puts(b, bold || (columns[k] > 3 && !dash) ? "}" : "");
-        }
-        buf_puts(b, " \\\\\n");
-    }
-    buf_puts(b, "\\bottomrule\n\\end{tabular}\n");
-
-    // departures, for the caption
-    for (int i = 0; i < n; i++) {
-        for (int k = 0; k < cells[i].row.n_departs; k++) {
-            const RtRow *r = &cells[i].row;
-            buf_printf(b, "%% %s on %s (%s): ", r->system, r->env, r->profile);
-            for (const char *p = r->departs[k]; *p; p++)
-                buf_put(b, *p == '\n' ? " " : p, 1);
-            buf_puts(b, "\n");
-        }
-    }
-}
-
-void rt_table_put_json(Buf *b, RtTable *t) {
-    RtCell *cells;
-    int n = rt_table_cells(t, &cells);
-
-    buf_puts(b, "[");
-    for (int i = 0; i < n; i++) {
-        const RtRow *r = &cells[i].row;
-        buf_puts(b, i ? ",\n {\"system\": " : "{\"system\": ");
-        rt_json_put_string(b, r->system);
-        buf_puts(b, ", \"env\": ");
-        rt_json_put_string(b, r->env);
-        buf_puts(b, ", \"profile\": ");
-        rt_json_put_string(b, r->profile);
-        buf_printf(b, ", \"seeds\": %d", cells[i].n_seeds);
-        const struct {
-            const char *key;
-            double value;
-        } before[] = {
-            {"score", r->score},
-            {"score_sd_tasks", r->score_sd_tasks},
-            {"score_sd_seeds", cells[i].score_sd_seeds},
-            {"mse", r->mse},
-            {"mse_sd", r->mse_sd},
-            {"paper_score", r->paper_score},
-            {"paper_mse", r->paper_mse},
-        };
-        for (int k = 0; k < 7; k++) {
-            buf_printf(b, ", \"%s\": ", before[k].key);
-            rt_json_put_finite(b, before[k].value);
-        }
-        buf_puts(b, ", \"verdict\": ");
-        if (cells[i].verdict == RT_VERDICT_NONE)
-            buf_puts(b, "null");
-        else
-            rt_json_put_string(b, rt_verdict_text(cells[i].verdict));
-        buf_puts(b, ", \"real_episodes\": ");
-        rt_json_put_finite(b, r->real_episodes);
-        buf_puts(b, ", \"seconds\": ");
-        rt_json_put_finite(b, r->seconds);
-        buf_puts(b, "}");
-    }
-    buf_puts(b, "]\n");
 }

@@ -36,6 +36,7 @@ struct RtActor {
     double *s, *a, *r; // (rows, steps + 1, obs_dim), (rows, steps, action_dim), (rows, steps)
     double *start;     // (rows)
     int *n;            // (rows) transitions made
+    double begin_seconds, step_seconds; // of the last run, in programs
 };
 
 static const char *entry_of(Arena *a, const char *instance, const char *entry) {
@@ -398,6 +399,7 @@ static void keep_carry(RtActor *a, int t) {
 static bool step_rows(RtActor *a, RtScene *scene, const RtExperience *e, int t, uint64_t key) {
     size_t da = (size_t)a->family->action_dim, n = (size_t)a->batch.n;
 
+    double start = rt_now();
     keep_carry(a, t);
     rt_fields_states(e, a->batch.observation, (int64_t)n,
                      rt_call_input_data(a->step->call, a->in_s));
@@ -405,11 +407,12 @@ static bool step_rows(RtActor *a, RtScene *scene, const RtExperience *e, int t, 
     take_actions(a);
     for (int i = 0; i < a->n_carry; i++)
         put_leaf(a, a->step, a->carry[i].back, &a->carry[i], 0);
+    a->step_seconds += rt_now() - start;
 
     // rows that have ended keep their length
     for (size_t i = 0; i < n; i++)
         a->n[i] += a->batch.running[i];
-    double start = rt_now();
+    start = rt_now();
     bool done = env_batch_step(&a->batch, a->action, scene->why, (int)scene->why_size);
     scene->physics_seconds += rt_now() - start;
     if (!done)
@@ -432,7 +435,10 @@ int rt_actor_run(RtActor *a, RtScene *scene, const RtRollout *r) {
     uint64_t key = env_random_key(r->key, "step", 0, 0);
     int n_running = a->batch.n;
 
+    double start = rt_now();
     int code = begin(a, scene, r);
+    a->begin_seconds = rt_now() - start;
+    a->step_seconds = 0;
     if (code != EXIT_OK)
         return code;
     if (!reset_rows(a, scene, r))
@@ -459,6 +465,15 @@ RtEpisodeData rt_actor_episode(const RtActor *a, int i, RtEpisode *e) {
     return (RtEpisodeData){.s = a->s + row * (steps + 1) * (size_t)a->family->obs_dim,
                            .a = a->a + row * steps * (size_t)a->family->action_dim,
                            .r = a->r + row * steps};
+}
+
+void rt_actor_times(const RtActor *a, double *begin, double *step) {
+    int64_t n = 0;
+
+    for (int i = 0; i < a->batch.n; i++)
+        n += a->n[i];
+    *begin = a->begin_seconds;
+    *step = n > 0 ? a->step_seconds / (double)n : 0;
 }
 
 double rt_actor_score(const RtActor *a, int i) {

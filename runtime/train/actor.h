@@ -60,6 +60,9 @@ double rt_actor_score(const RtActor *a, int i);
 // Whether its physics broke down.
 bool rt_actor_failed(const RtActor *a, int i);
 
+// Seconds that the last run spent in `begin`, and in `step` for each real action of a row.
+void rt_actor_times(const RtActor *a, double *begin, double *step);
+
 // Part `k` of what is carried, if it has a row of numbers for each episode: its name and the bytes of
 // a row. Gives false for another part.
 int rt_actor_n_carry(const RtActor *a);

@@ -32,7 +32,7 @@ static double score_of(const char *dir) {
     RtTable table = {0};
     char why[256];
     double score =
-        rt_table_read_run(&table, dir, why, sizeof why) && table.n > 0 ? table.rows[0].score : NAN;
+        rt_table_read_run(&table, dir, NULL, why, sizeof why) && table.n > 0 ? table.rows[0].score : NAN;
 
     rt_table_free(&table);
     return score;
@@ -165,7 +165,7 @@ int rt_put_run(Buf *b, const char *dir, bool json, char *why, size_t why_size) {
     }
 
     Line l = line_of(&info);
-    bool tested = rt_table_read_run(&table, dir, none, sizeof none);
+    bool tested = rt_table_read_run(&table, dir, NULL, none, sizeof none);
     if (json) {
         bool first = true;
         buf_puts(b, "{\"run\": ");

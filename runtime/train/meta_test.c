@@ -22,6 +22,7 @@ struct RtTester {
     RtMeasure measure;
     RtState *copy; // of the state, for test.adapt
     double *params, *scores, *mses, *kls;
+    double *adapts, *beliefs, *steps; // seconds
     int64_t cap; // tasks that fit
 };
 
@@ -120,6 +121,9 @@ void rt_tester_free(RtTester *t) {
     free(t->scores);
     free(t->mses);
     free(t->kls);
+    free(t->adapts);
+    free(t->beliefs);
+    free(t->steps);
     rt_vars_free(&t->vars);
     arena_free(&t->arena);
     free(t);
@@ -177,21 +181,31 @@ static int prepare_task(RtTester *t, RtScene *scene, int i, uint64_t key) {
     return code;
 }
 
-// Adapts a copy of the state where the recipe says so, measures the model, and acts.
+// Runs the stages of `test.adapt` on a copy of the state, which stays bound.
+static int adapt(RtTester *t, RtScene *scene, uint64_t key) {
+    const RtStages *stages = &t->recipe->test.adapt;
+    double start = rt_now();
+    int code = EXIT_OK;
+
+    if (stages->n > 0) {
+        rt_state_copy(t->copy, scene->world->state, "");
+        rt_world_bind(scene->world, t->copy);
+        scene->key = env_random_key(key, "adapt", 0, 0);
+        for (int k = 0; k < stages->n && code == EXIT_OK; k++)
+            code = rt_scene_run(scene, stages->items[k]);
+    }
+    t->adapts[scene->task] = stages->n > 0 ? rt_now() - start : 0;
+    return code;
+}
+
+// Adapts where the recipe says so, measures the model, and acts.
 static int act_on_task(RtTester *t, RtScene *scene, int i, int of, const char *latent,
                        uint64_t key) {
     const RtTest *test = &t->recipe->test;
     RtState *home = scene->world->state;
-    int code = EXIT_OK;
 
     scene->task = i;
-    if (test->adapt.n > 0) {
-        rt_state_copy(t->copy, home, "");
-        rt_world_bind(scene->world, t->copy);
-        scene->key = env_random_key(key, "adapt", 0, 0);
-        for (int k = 0; k < test->adapt.n && code == EXIT_OK; k++)
-            code = rt_scene_run(scene, test->adapt.items[k]);
-    }
+    int code = adapt(t, scene, key);
 
     if (code == EXIT_OK && t->measure.unit)
         code = measure(t, scene, key);
@@ -204,6 +218,7 @@ static int act_on_task(RtTester *t, RtScene *scene, int i, int of, const char *l
                    .zero = strcmp(latent, "zero") == 0};
     if (code == EXIT_OK)
         code = rt_actor_run(t->act, scene, &r);
+    rt_actor_times(t->act, &t->beliefs[i], &t->steps[i]);
     rt_world_bind(scene->world, home);
     return code;
 }
@@ -223,6 +238,9 @@ static void reserve(RtTester *t, int64_t n) {
     t->scores = resize(t->scores, (size_t)n);
     t->mses = resize(t->mses, (size_t)n);
     t->kls = resize(t->kls, (size_t)n);
+    t->adapts = resize(t->adapts, (size_t)n);
+    t->beliefs = resize(t->beliefs, (size_t)n);
+    t->steps = resize(t->steps, (size_t)n);
 }
 
 static void mean_and_sd(const double *x, int n, double *mean, double *sd) {
@@ -243,6 +261,9 @@ static void summarize(const RtTester *t, RtTestResult *result, int n, int64_t ep
                              .scores = t->scores,
                              .mses = t->mses,
                              .kls = t->kls,
+                             .adapts = t->adapts,
+                             .beliefs = t->beliefs,
+                             .steps = t->steps,
                              .episodes = episodes};
     mean_and_sd(t->scores, n, &result->score, &result->score_sd);
     mean_and_sd(t->mses, n, &result->mse, &result->mse_sd);

@@ -24,6 +24,9 @@ typedef struct RtTestResult {
     const double *params;     // (n, task_dim)
     const double *scores;     // (n) means over episodes, in the paper's unit
     const double *mses, *kls; // (n) raw units, NAN where the model is not measured
+    const double *adapts;     // (n) seconds of `test.adapt`, 0 where it has no stages
+    const double *beliefs;    // (n) seconds in which the actor makes its belief of the context
+    const double *steps;      // (n) seconds of each of its actions
     double score, score_sd;   // mean and deviation (of the sample) over tasks
     double mse, mse_sd, kl;
     int64_t episodes; // real ones that the test took

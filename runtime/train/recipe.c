@@ -262,16 +262,29 @@ static void read_test(RtRecipe *r, RtReader *in) {
 }
 
 static void read_paper(RtRecipe *r, RtReader *in) {
-    static const char *const known[] = {"score", "mse", NULL};
+    const struct {
+        const char *key;
+        double least;
+        double *to;
+    } figures[] = {{"score", -1e300, &r->paper_score},
+                   {"score_sd", 0, &r->paper_score_sd},
+                   {"mse", 0, &r->paper_mse},
+                   {"mse_sd", 0, &r->paper_mse_sd},
+                   {"seconds", 0, &r->paper_seconds},
+                   {"seconds_sd", 0, &r->paper_seconds_sd}};
+    enum { N_FIGURES = sizeof figures / sizeof *figures };
+    const char *known[N_FIGURES + 1] = {NULL};
     const Yaml *map = rt_read_map(in, r->root, "paper");
     RtEntry *departs;
 
-    r->paper_score = r->paper_mse = NAN;
-    if (map) {
-        rt_read_keys(in, map, known, "paper");
-        rt_read_real(in, map, "score", -1e300, 1e300, &r->paper_score);
-        rt_read_real(in, map, "mse", 0, 1e300, &r->paper_mse);
+    for (int i = 0; i < N_FIGURES; i++) {
+        known[i] = figures[i].key;
+        *figures[i].to = NAN;
     }
+    if (map)
+        rt_read_keys(in, map, known, "paper");
+    for (int i = 0; map && i < N_FIGURES; i++)
+        rt_read_real(in, map, figures[i].key, figures[i].least, 1e300, figures[i].to);
     r->n_departs = rt_read_entries(in, r->root, "departs", false, &departs);
     r->departs = arena_array(in->arena, const char *, r->n_departs);
     for (int i = 0; i < r->n_departs; i++) {

@@ -58,7 +58,10 @@ typedef struct RtRecipe {
     int n_log;
     RtTest test;
 
-    double paper_score, paper_mse; // NAN where the paper has none
+    // the paper's figures with their spread across tasks, and its seconds to adapt to a task; NAN
+    // where it has none
+    double paper_score, paper_mse, paper_seconds;
+    double paper_score_sd, paper_mse_sd, paper_seconds_sd;
     const char **departs;          // "model input: ..."
     int n_departs;
 

@@ -130,6 +130,10 @@ RtRow rt_result_row(const RtRecipe *r, const RtTestResult *t, const char *dir,
     row.kl = t->kl;
     row.paper_score = r->paper_score;
     row.paper_mse = r->paper_mse;
+    row.paper_score_sd = r->paper_score_sd;
+    row.paper_mse_sd = r->paper_mse_sd;
+    row.paper_seconds = r->paper_seconds;
+    row.paper_seconds_sd = r->paper_seconds_sd;
     row.iteration = (double)tested->iteration;
     row.iterations = (double)r->iterations;
     row.tasks = t->n;
