@@ -248,6 +248,21 @@ START_TEST(gradients_of_models) {
 }
 END_TEST
 
+// Losses of objectives with policies that draw; those of tools/models.txt are deterministic.
+START_TEST(gradients_of_objectives) {
+    static const char *const arguments[] = {
+        "objectives/ppo.yaml loss imagine_from --set dynamics.hidden=10 --bind dynamics=gssm "
+        "--bind policy=policies/mlp_softmax --bind task=tasks/acrobot",
+        "objectives/ppo_encoder.yaml loss --bind encoder=encoders/mean_pool "
+        "--bind policy=policies/mlp_gaussian --bind task=tasks/half_cheetah "
+        "--bind scale=scales/standard --set policy.log_std_start=0 --set policy.log_std_high=1",
+    };
+    cli_expect(&cli, EXIT_OK, "gradcheck models/%s --set policy.hidden=10 --samples=3 --threads=1",
+               arguments[_i]);
+    cli_expect_out(&cli, "\nloss ");
+}
+END_TEST
+
 static Suite *gradcheck_suite(void) {
     Suite *s = suite_create("gradcheck");
 
@@ -266,6 +281,7 @@ static Suite *gradcheck_suite(void) {
     tcase_add_test(command, results_are_json);
     tcase_add_test(command, data_give_the_point);
     tcase_add_test(command, gradients_of_models);
+    tcase_add_loop_test(command, gradients_of_objectives, 0, 2);
     suite_add_tcase(s, command);
     return s;
 }

@@ -1,6 +1,7 @@
 // tests/check_objectives.c -- PPO: its loss and advantages against reference data, rounds of
 // updates in one call, imagined buffers, and what is learned from them.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "ir/random.h"
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
+#include "runtime/record/safetensors.h"
 #include "tests/support_cli.h"
 
 static char cache[] = "/tmp/check_objectives_XXXXXX"; // compiled objects, shared by the tests
@@ -203,10 +205,10 @@ static double row_of(int update, int k) {
 
 // The state after the updates in `calls` calls, each of UPDATES / calls updates, on given rows.
 static RtState *improved(World *w, Backend *backend, int calls) {
-    RtProgram *p = build(w, backend, "step", "path.rows");
+    RtProgram *p = build(w, backend, "step", "round.path.drawn");
     RtState *s = rt_state_clone(w->state);
     RtCall *call = rt_call_new(p, s, NULL);
-    int rows = input_at(call, "path.rows"), each = UPDATES / calls;
+    int rows = input_at(call, "round.path.drawn"), each = UPDATES / calls;
 
     fill(w, call, ROWS);
     ck_assert_int_eq(rt_call_input_count(call, rows), each * MINIBATCH);
@@ -383,7 +385,8 @@ static RtCall *imagine(World *w, RtProgram **p, Backend *backend, RtPool *pool, 
     *p = build(w, backend, "imagine_from", NULL);
     RtCall *call = rt_call_new(*p, w->state, pool);
     set_dim(call, "N", 0);
-    set_dim(call, "K", EPISODES);
+    set_dim(call, "K", 0);
+    set_dim(call, "S", EPISODES);
     set_dim(call, "H", steps);
     rt_call_put(call, input_at(call, "start"), starts, EPISODES);
     rt_call_run(call, 3, 1);
@@ -403,6 +406,31 @@ START_TEST(imagined_buffer_holds_the_steps_that_count) {
     go_right(&w, 2);
     RtCall *call = imagine(&w, &p, targets[_i / 4], NULL, steps);
     expect_buffer(&w, call, steps, 2, bootstrap);
+    rt_call_free(call);
+    rt_program_free(p);
+    close_world(&w);
+}
+END_TEST
+
+// Two episodes from the start of episodes, at 0, stand before those from given states. The second of
+// these ends at once.
+START_TEST(given_starts_follow_those_of_the_task) {
+    int64_t n;
+    World w;
+    RtProgram *p;
+
+    open_gaussian(&w, IR_F64);
+    go_right(&w, 2);
+    RtCall *call = imagine(&w, &p, targets[_i], NULL, 2);
+    set_dim(call, "K", 2);
+    rt_call_run(call, 3, 1);
+    const double *s = output_of(&w, call, "state", &n);
+    ck_assert_int_eq(n, (2 + EPISODES) * 2);
+    int row = 0;
+    for (int k = 0; k < 2 + EPISODES; k++)
+        for (int t = 0; t < (k == 3 ? 1 : 2); t++, row++)
+            ck_assert_double_eq_tol(s[row], (k < 2 ? 0 : starts[k - 2]) + t, 0.2);
+    ck_assert_int_eq((int)scalar_of(&w, call, "rows"), row);
     rt_call_free(call);
     rt_program_free(p);
     close_world(&w);
@@ -549,6 +577,136 @@ START_TEST(normalised_advantages_have_mean_0_and_deviation_1) {
 }
 END_TEST
 
+// What `learn` makes of real episodes is what `step` makes of rows with the densities and advantages
+// that belong to them.
+START_TEST(learning_from_real_episodes_is_a_step_on_their_advantages) {
+    enum { STEPS = 40 };
+    World w;
+    int64_t n;
+
+    open_softmax(&w, IR_F64);
+    RtProgram *learn = build(&w, targets[_i], "learn", "round.path.drawn");
+    RtProgram *step = build(&w, targets[_i], "step", "round.path.drawn");
+    RtProgram *advantages = build(&w, targets[_i], "advantages", NULL);
+    RtProgram *kl = build(&w, targets[_i], "kl", NULL);
+    RtState *learned = rt_state_clone(w.state), *stepped = rt_state_clone(w.state);
+    RtCall *to = rt_call_new(learn, learned, NULL), *by = rt_call_new(step, stepped, NULL);
+    RtCall *of = rt_call_new(advantages, w.state, NULL), *at = rt_call_new(kl, w.state, NULL);
+
+    fill(&w, by, STEPS); // actions, and states that are features
+    set_dim(to, "R", STEPS);
+    set_dim(of, "R", STEPS);
+    const double *f = rt_call_input_data(by, input_at(by, "features"));
+    const double *a = rt_call_input_data(by, input_at(by, "a"));
+    int64_t n_f = rt_call_input_count(by, input_at(by, "features"));
+    rt_call_put(to, input_at(to, "s"), f, n_f);
+    rt_call_put(to, input_at(to, "a"), a, rt_call_input_count(by, input_at(by, "a")));
+    rt_call_put(of, input_at(of, "features"), f, n_f);
+    for (int64_t i = 0; i < n_f; i++) {
+        rt_call_put_at(to, input_at(to, "s2"), i, f[i] + 0.5);
+        rt_call_put_at(of, input_at(of, "after"), i, f[i] + 0.5);
+    }
+    for (int i = 0; i < STEPS; i++) {
+        double ended = i % 9 == 8 || i == STEPS - 1, terminated = i % 18 == 8;
+        for (int k = 0; k < 2; k++) {
+            RtCall *call = k ? to : of;
+            rt_call_put_at(call, input_at(call, "reward"), i, cos(i));
+            rt_call_put_at(call, input_at(call, "ended"), i, ended);
+            rt_call_put_at(call, input_at(call, "terminated"), i, terminated);
+        }
+    }
+    rt_call_run(of, 0, 0);
+    rt_call_put(by, input_at(by, "advantage"), output_of(&w, of, "advantage", &n), STEPS);
+    rt_call_put(by, input_at(by, "return"), output_of(&w, of, "return", &n), STEPS);
+
+    // the density under the policy is where the divergence from it is 0
+    set_dim(at, "R", 1);
+    for (int i = 0; i < STEPS; i++) {
+        int64_t df = n_f / STEPS, da = rt_call_input_count(at, input_at(at, "a"));
+        double low = -8, high = 0;
+        rt_call_put(at, input_at(at, "features"), f + i * df, df);
+        rt_call_put(at, input_at(at, "a"), a + i * da, da);
+        for (int k = 0; k < 200; k++) { // of r - 1 - log r, least at 1: its slope has the sign of logp - x
+            double third = (high - low) / 3, value[2];
+            for (int side = 0; side < 2; side++) {
+                rt_call_put_at(at, input_at(at, "logp"), 0, side ? high - third : low + third);
+                rt_call_run(at, 0, 0);
+                value[side] = *output_of(&w, at, "out", &n);
+            }
+            *(value[0] > value[1] ? &low : &high) += value[0] > value[1] ? third : -third;
+        }
+        rt_call_put_at(by, input_at(by, "logp"), i, (low + high) / 2);
+    }
+    for (int k = 0; k < UPDATES * MINIBATCH; k++) {
+        rt_call_put_at(to, input_at(to, "round.path.drawn"), k, k * 7 % STEPS);
+        rt_call_put_at(by, input_at(by, "round.path.drawn"), k, k * 7 % STEPS);
+    }
+    rt_call_run(to, 0, 0);
+    rt_call_run(by, 0, 0);
+    ck_assert(memcmp(learned->memory.data, w.state->memory.data, learned->memory.bytes) != 0);
+    expect_same_state(learned, stepped, 1e-6);
+    RtCall *calls[] = {to, by, of, at};
+    RtProgram *programs[] = {learn, step, advantages, kl};
+    for (int i = 0; i < 4; i++) {
+        rt_call_free(calls[i]);
+        rt_program_free(programs[i]);
+    }
+    rt_state_free(learned);
+    rt_state_free(stepped);
+    close_world(&w);
+}
+END_TEST
+
+// ---- an encoder that the critic trains ----------------------------------------------------------
+
+// Gradients of the loss of ppo_encoder by a parameter of the encoder, the actor and the critic.
+static void gradients_of(const char *options, double sums[3]) {
+    static const char *const names[] = {"g.encoder.node.0.w", "g.policy.actor.0.w",
+                                        "g.policy.critic.0.w"};
+    Cli cli;
+
+    cli_open(&cli, "gssmc");
+    cli_expect(&cli, EXIT_OK,
+               "run models/objectives/ppo_encoder.yaml loss --bind encoder=encoders/mean_pool "
+               "--bind policy=policies/mlp_gaussian --bind task=tasks/half_cheetah "
+               "--set policy.hidden=10 --set policy.log_std_start=0 --set policy.log_std_high=2 "
+               "--dtype=f64 --seed=3 -D G=3 -D N=7 -D R=20 --grad=loss "
+               "-o $DIR/out.safetensors %s",
+               options);
+    RtTensorFile file = {0};
+    char why[256], path[128];
+    snprintf(path, sizeof path, "%s/out.safetensors", cli.dir);
+    ck_assert_msg(rt_safetensors_read(&file, path, why, sizeof why), "%s", why);
+    for (int i = 0; i < 3; i++) {
+        const RtTensor *g = rt_safetensors_find(&file, names[i]);
+        ck_assert_ptr_nonnull(g);
+        sums[i] = 0;
+        for (int64_t k = 0; k < rt_tensor_elements(g); k++)
+            sums[i] += fabs(rt_tensor_element(g, k));
+    }
+    rt_safetensors_close(&file);
+    cli_close(&cli);
+}
+
+START_TEST(encoder_learns_from_critic_and_divergence_alone) {
+    double all[3], no_value[3], no_kl[3], detached[3], neither[3];
+
+    gradients_of("", all);
+    gradients_of("--set value_weight=0", no_value);
+    gradients_of("--set kl_weight=0", no_kl);
+    gradients_of("--set detach=true", detached);
+    gradients_of("--set detach=true --set kl_weight=0", neither);
+    ck_assert_double_gt(no_kl[0], 1e-6);
+    ck_assert_double_gt(no_value[0], 1e-6);
+    ck_assert_double_eq_tol(detached[0], no_value[0], 1e-12);
+    ck_assert_double_eq(neither[0], 0); // nothing of the policy's loss reaches the encoder
+    ck_assert_double_eq(no_value[2], 0);
+    ck_assert_double_gt(all[1], 1e-9);
+    for (int i = 1; i < 3; i++)
+        ck_assert_double_eq_tol(detached[i], all[i], 1e-12);
+}
+END_TEST
+
 // ---- learning -----------------------------------------------------------------------------------
 
 // Rounds of imagined episodes and updates. Gives the mean imagined return of the last one.
@@ -622,10 +780,13 @@ static Suite *objectives_suite(void) {
     suite_add_tcase(s, rounds);
     tcase_set_timeout(buffers, 300);
     tcase_add_loop_test(buffers, imagined_buffer_holds_the_steps_that_count, 0, 8);
+    tcase_add_loop_test(buffers, given_starts_follow_those_of_the_task, 0, 2);
     tcase_add_test(buffers, edges_of_imagined_dims_are_finite);
     tcase_add_test(buffers, threads_do_not_change_a_buffer);
     tcase_add_loop_test(buffers, advantages_end_where_episodes_end, 0, 8);
+    tcase_add_loop_test(buffers, learning_from_real_episodes_is_a_step_on_their_advantages, 0, 2);
     tcase_add_loop_test(buffers, normalised_advantages_have_mean_0_and_deviation_1, 0, 2);
+    tcase_add_test(buffers, encoder_learns_from_critic_and_divergence_alone);
     suite_add_tcase(s, buffers);
     tcase_set_timeout(learning, 300);
     tcase_add_test(learning, gaussian_policy_learns_a_bandit);
