@@ -408,7 +408,8 @@ static const struct {
      "@/a.yaml:3:9: note: did you mean 'update'?\n"
      "   3 |   fit: {updat: dynamics.fit}\n"
      "     |         ^\n"
-     "@/a.yaml:3:3: note: a verb is one of: collect, update, choose, evaluate\n"
+     "@/a.yaml:3:3: note: a verb is one of: collect, update, estimate, imagine, "
+     "repeat, choose, evaluate\n"
      "   3 |   fit: {updat: dynamics.fit}\n"
      "     |   ^\n"},
     {"base: [base]\nevery_iteration:\n  fit: {update: task.fit, batch: {rows: 76}}\n",
@@ -429,7 +430,7 @@ static const struct {
      "2 errors\n"},
     {"base: [base]\nevery_iteration:\n"
      "  try: {choose: actor, value: v, stages: [fot]}\n  fit: {update: task.fit}\n",
-     "@/a.yaml:3:43: error[E0701]: no update stage is called 'fot'\n"
+     "@/a.yaml:3:43: error[E0701]: no update or repeat is called 'fot'\n"
      "   3 |   try: {choose: actor, value: v, stages: [fot]}\n"
      "     |                                           ^\n"
      "@/a.yaml:3:43: note: did you mean 'fit'?\n"},

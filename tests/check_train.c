@@ -2,7 +2,6 @@
 //
 // Trainings run in processes of their own, so that they can be killed. They are tiny: four
 // iterations of a small GSSM on Cart-Pole.
-#include <dirent.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -58,23 +57,6 @@ static const char *at(const char *name) {
 
     snprintf(path, sizeof paths[0], "%s/%s", dir, name);
     return path;
-}
-
-// The one run in the folder `root`, or NULL.
-static const char *run_in(const char *root) {
-    static char path[1024];
-    DIR *folder = opendir(root);
-    bool found = false;
-
-    if (!folder)
-        return NULL;
-    for (struct dirent *d = readdir(folder); d; d = readdir(folder))
-        if (d->d_name[0] != '.') {
-            snprintf(path, sizeof path, "%s/%s", root, d->d_name);
-            found = true;
-        }
-    closedir(folder);
-    return found ? path : NULL;
 }
 
 // ---- trainings ----------------------------------------------------------------------------------
@@ -194,55 +176,6 @@ static void sleep_for(double seconds) {
 }
 
 // ---- comparing ----------------------------------------------------------------------------------
-
-static void check_same_file(const char *a, const char *b) {
-    Buf x = {0}, y = {0};
-
-    ck_assert_msg(buf_read_file(&x, a, 0, why, sizeof why), "%s", why);
-    ck_assert_msg(buf_read_file(&y, b, 0, why, sizeof why), "%s", why);
-    ck_assert_msg(x.len == y.len && memcmp(buf_text(&x), buf_text(&y), x.len) == 0,
-                  "%s and %s differ", a, b);
-    buf_free(&x);
-    buf_free(&y);
-}
-
-// The number of files, all of them the same in both folders.
-static int check_same_folder(const char *a, const char *b) {
-    DIR *folder = opendir(a), *other = opendir(b);
-    char x[1400], y[1400];
-    int n = 0, n_other = 0;
-
-    ck_assert(folder && other);
-    for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
-        if (d->d_name[0] == '.')
-            continue;
-        snprintf(x, sizeof x, "%s/%s", a, d->d_name);
-        snprintf(y, sizeof y, "%s/%s", b, d->d_name);
-        check_same_file(x, y);
-        n++;
-    }
-    for (struct dirent *d = readdir(other); d; d = readdir(other))
-        n_other += d->d_name[0] != '.';
-    closedir(folder);
-    closedir(other);
-    ck_assert_int_eq(n, n_other);
-    return n;
-}
-
-// Parameters, events and episodes of two runs are the same bytes.
-static void check_same_runs(const char *a, const char *b) {
-    static const char *const parts[] = {"checkpoints", "episodes"};
-    char x[1200], y[1200];
-
-    snprintf(x, sizeof x, "%s/events.jsonl", a);
-    snprintf(y, sizeof y, "%s/events.jsonl", b);
-    check_same_file(x, y);
-    for (int i = 0; i < 2; i++) {
-        snprintf(x, sizeof x, "%s/%s", a, parts[i]);
-        snprintf(y, sizeof y, "%s/%s", b, parts[i]);
-        ck_assert_int_gt(check_same_folder(x, y), 0);
-    }
-}
 
 // Trains to the end in the folder `name` and gives the run.
 static const char *whole_run(const char *name) {

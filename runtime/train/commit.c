@@ -13,14 +13,27 @@
 
 static const char tasks_name[] = "tasks"; // parameters of all tasks so far
 
+// Puts how much of the memory the stages of a list have seen.
+static void put_seen(Buf *b, const RtStages *list) {
+    for (int i = 0; i < list->n; i++) {
+        const RtStage *s = list->items[i];
+        if (s->seen > 0)
+            buf_printf(b, ",\"seen.%s\":%" PRId64, s->name, s->seen);
+        put_seen(b, &s->stages);
+    }
+}
+
 static void put_cursor(Buf *b, const RtDriver *d) {
     const RtExperience *e = &d->experience;
 
     buf_printf(b,
                "{\"iteration\":%" PRId64 ",\"iterations\":%" PRId64
-               ",\"tasks\":%d,\"transitions\":%" PRId64 ",\"episodes\":%" PRId64 "}",
+               ",\"tasks\":%d,\"transitions\":%" PRId64 ",\"episodes\":%" PRId64,
                d->iteration, d->recipe->iterations, e->n_tasks, e->n + e->passed_rows,
                e->n_episodes + e->passed_episodes);
+    put_seen(b, &d->recipe->every_task);
+    put_seen(b, &d->recipe->every_iteration);
+    buf_puts(b, "}");
 }
 
 // What a checkpoint was made with, owned by `a`: names and hashes.
@@ -123,6 +136,17 @@ static int64_t cursor_number(const RtCheckpoint *c, const char *key) {
     return x;
 }
 
+static void take_seen(const RtCheckpoint *c, const RtStages *list) {
+    for (int i = 0; i < list->n; i++) {
+        RtStage *s = list->items[i];
+        char key[160];
+        snprintf(key, sizeof key, "seen.%s", s->name);
+        int64_t seen = cursor_number(c, key);
+        s->seen = seen > 0 ? seen : 0;
+        take_seen(c, &s->stages);
+    }
+}
+
 int rt_restore(RtDriver *d, const RtCheckpoint *c, const char *run_dir) {
     d->iteration = cursor_number(c, "iteration");
     if (d->iteration < 0) {
@@ -132,6 +156,8 @@ int rt_restore(RtDriver *d, const RtCheckpoint *c, const char *run_dir) {
     bool done = take_tensors(d->world->state, c, d->why, d->why_size) &&
                 take_tasks(&d->experience, c, d->why, d->why_size) &&
                 rt_experience_read(&d->experience, run_dir, c, d->why, d->why_size);
+    take_seen(c, &d->recipe->every_task);
+    take_seen(c, &d->recipe->every_iteration);
     RtExperience *e = &d->experience;
     e->passed_rows = cursor_number(c, "transitions") - e->n;
     e->passed_episodes = cursor_number(c, "episodes") - e->n_episodes;

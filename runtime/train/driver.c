@@ -244,15 +244,6 @@ int rt_driver_resume(RtDriver *d, const char *dir) {
 
 // ---- training -----------------------------------------------------------------------------------
 
-// Numbers that stages give are unknown until this iteration's stages have run.
-static void forget_outputs(RtDriver *d) {
-    for (int i = 0; i < d->vars.map.n; i++)
-        *(double *)d->vars.map.entries[i].value = NAN;
-    *d->scene.v_iteration = (double)d->iteration;
-    *d->scene.v_update = *d->scene.v_times = 0;
-    d->scene.diverged = NULL;
-}
-
 static int run_stages(RtDriver *d, const RtStages *list) {
     int code = EXIT_OK;
 
@@ -299,8 +290,8 @@ static int run_iteration(RtDriver *d) {
     const RtRecipe *r = d->recipe;
     int code = EXIT_OK;
 
-    forget_outputs(d);
     d->scene.iteration = d->iteration;
+    rt_scene_forget(&d->scene);
     if (d->iteration % r->iterations_each != 0)
         d->scene.task = same_tasks(d);
     else if (take_tasks(d))

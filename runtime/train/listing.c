@@ -11,6 +11,7 @@
 #include "ir/base/exits.h"
 #include "runtime/record/json.h"
 #include "runtime/record/table.h"
+#include "runtime/train/job.h"
 
 // ---- runs ---------------------------------------------------------------------------------------
 
@@ -193,54 +194,58 @@ int rt_put_run(Buf *b, const char *dir, bool json, char *why, size_t why_size) {
 
 // ---- plans --------------------------------------------------------------------------------------
 
+// Real episodes of each current task that a list of stages takes.
 static int64_t episodes_of(const RtStages *list) {
     int64_t n = 0;
 
-    for (int i = 0; i < list->n; i++)
-        if (list->items[i]->verb == &rt_verb_collect)
-            n += ((const RtCollect *)list->items[i]->def)->episodes;
+    for (int i = 0; i < list->n; i++) {
+        const RtStage *s = list->items[i];
+        if (s->verb == &rt_verb_collect)
+            n += ((const RtCollect *)s->def)->episodes;
+        n += s->rounds * episodes_of(&s->stages);
+    }
     return n;
 }
 
-// Seconds of a call, from a few on a copy of the state.
-static double time_unit(RtUnit *u) {
+// Seconds of a call of the stage's program, from a few on a copy of the state.
+static double time_job(const RtJob *j) {
     enum { CALLS = 4 };
     double best = INFINITY;
 
-    rt_unit_reset(u);
+    rt_job_reset(j);
+    rt_feed_set_most(&j->feed);
     for (int i = 0; i < CALLS; i++) {
         double start = rt_now();
-        rt_unit_run(u, 0, (uint64_t)i);
+        rt_unit_run(j->unit, 0, (uint64_t)i);
         double spent = rt_now() - start;
         best = spent < best ? spent : best;
     }
     return best;
 }
 
-// Adds the calls of a list of stages; `often` is how many times it runs.
-static void put_stages(Buf *b, RtDriver *d, const RtStages *list, int64_t often, double *flops,
+// Adds the calls of a list of stages; `often` is how many times it runs, at most.
+static void put_stages(Buf *b, const RtStages *list, int64_t often, double *flops,
                        double *seconds) {
     for (int i = 0; i < list->n; i++) {
-        const char *program;
-        int64_t times;
-        if (!rt_stage_program(list->items[i], &program, &times))
+        const RtStage *s = list->items[i];
+        put_stages(b, &s->stages, s->rounds * often, flops, seconds);
+        if (!s->job)
             continue;
-        RtUnit *u = rt_world_ask(d->world, program, list->items[i]->loc, LANG_PROGRAM);
-        double each = time_unit(u), all = (double)(times * often);
+        const RtProgram *p = s->job->unit->program;
+        double each = time_job(s->job), all = (double)(s->times * often);
         buf_printf(b, "#   %-12s %10" PRId64 " calls of %-20s %8.3g multiply-adds, %8.1f us each\n",
-                   list->items[i]->name, times * often, program, u->program->flops / 2, 1e6 * each);
-        *flops += all * u->program->flops;
+                   s->name, s->times * often, s->object, p->flops / 2, 1e6 * each);
+        *flops += all * p->flops;
         *seconds += all * each;
     }
 }
 
 void rt_put_plan(Buf *b, RtDriver *d) {
     const RtRecipe *r = d->recipe;
-    int64_t tasks = (r->iterations + r->iterations_each - 1) / r->iterations_each;
+    int64_t tasks = rt_recipe_tasks(r);
     int64_t first = tasks * episodes_of(&r->every_task);
-    int64_t then = r->iterations * episodes_of(&r->every_iteration);
-    int64_t transitions = tasks * rt_stages_transitions(r, &r->every_task, NULL) +
-                          r->iterations * rt_stages_transitions(r, &r->every_iteration, NULL);
+    int64_t then = r->iterations * r->at_once * episodes_of(&r->every_iteration);
+    int64_t transitions = rt_recipe_transitions(r);
     RtState *home = d->world->state, *copy = rt_state_clone(home);
     double flops = 0, seconds = 0;
 
@@ -251,8 +256,8 @@ void rt_put_plan(Buf *b, RtDriver *d) {
                first + then, first, then, transitions);
     buf_printf(b, "# parameters: %" PRId64 "\n", rt_state_count(home, ""));
     rt_world_bind(d->world, copy);
-    put_stages(b, d, &r->every_task, tasks, &flops, &seconds);
-    put_stages(b, d, &r->every_iteration, r->iterations, &flops, &seconds);
+    put_stages(b, &r->every_task, tasks / r->at_once, &flops, &seconds);
+    put_stages(b, &r->every_iteration, r->iterations, &flops, &seconds);
     rt_world_bind(d->world, home);
     buf_printf(b, "# multiply-adds: %.3g\n# time expected: %.2f hours (%.0f s)\n", flops / 2,
                seconds / 3600, seconds);

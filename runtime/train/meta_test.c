@@ -16,7 +16,6 @@ struct RtTester {
     Arena arena;
     RtRecipe *recipe;
     RtExperience experience;
-    RtVars vars; // numbers of test.adapt
     RtActor *context, *model, *act;
     const RtCollect *context_def, *model_def, *act_def;
     RtMeasure measure;
@@ -88,7 +87,8 @@ RtTester *rt_tester_new(RtScene *scene, int64_t episodes) {
     t->act_def = test->act->def;
     bool done = rt_experience_open(&t->experience, scene->recipe, scene->world, 0);
     inner.experience = &t->experience;
-    inner.vars = &t->vars;
+    inner.n_tasks = 1;
+    inner.vars = &scene->world->test_vars;
     rt_scene_open(&inner);
     if (done) {
         const int64_t n[] = {t->context_def ? t->context_def->episodes : 0,
@@ -124,7 +124,6 @@ void rt_tester_free(RtTester *t) {
     free(t->adapts);
     free(t->beliefs);
     free(t->steps);
-    rt_vars_free(&t->vars);
     arena_free(&t->arena);
     free(t);
 }
@@ -191,6 +190,7 @@ static int adapt(RtTester *t, RtScene *scene, uint64_t key) {
         rt_state_copy(t->copy, scene->world->state, "");
         rt_world_bind(scene->world, t->copy);
         scene->key = env_random_key(key, "adapt", 0, 0);
+        rt_scene_forget(scene);
         for (int k = 0; k < stages->n && code == EXIT_OK; k++)
             code = rt_scene_run(scene, stages->items[k]);
     }
@@ -280,7 +280,7 @@ int rt_tester_run(RtTester *t, RtScene *outer, const RtTestDef *def, RtTestResul
 
     scene.experience = &t->experience;
     scene.n_tasks = 1;
-    scene.vars = &t->vars;
+    scene.vars = &scene.world->test_vars;
     rt_scene_open(&scene);
     scene.events = NULL;
     scene.tick = NULL;

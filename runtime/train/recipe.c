@@ -25,17 +25,6 @@ const char *const rt_recipe_keys[] = {
 
 // ---- stages -------------------------------------------------------------------------------------
 
-static void read_stages(RtReader *r, const Yaml *map, const char *key, RtStages *out) {
-    const Yaml *y = rt_read_map(r, map, key);
-
-    out->items = arena_array(r->arena, RtStage *, y ? y->n : 0);
-    for (int i = 0; y && i < y->n; i++) {
-        RtStage *s = rt_stage_read(r, y->keys[i], y->key_locs[i], y->items[i]);
-        if (s)
-            out->items[out->n++] = s;
-    }
-}
-
 // A stage of the tests, which must collect.
 static RtStage *read_episodes(RtReader *r, const Yaml *test, const char *key, bool need) {
     Loc loc;
@@ -54,9 +43,12 @@ static RtStage *read_episodes(RtReader *r, const Yaml *test, const char *key, bo
 }
 
 static RtStage *find_stage(const RtStages *list, const char *name) {
-    for (int i = 0; i < list->n; i++)
-        if (strcmp(list->items[i]->name, name) == 0)
-            return list->items[i];
+    for (int i = 0; i < list->n; i++) {
+        RtStage *s = list->items[i];
+        s = strcmp(s->name, name) == 0 ? s : find_stage(&s->stages, name);
+        if (s)
+            return s;
+    }
     return NULL;
 }
 
@@ -66,13 +58,43 @@ RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name) {
     return s ? s : find_stage(&r->every_task, name);
 }
 
+// The place in the list of the stage that is `s` or holds it, or -1.
+static int place_in(const RtStages *list, const RtStage *s) {
+    for (int i = 0; i < list->n; i++)
+        if (list->items[i] == s || place_in(&list->items[i]->stages, s) >= 0)
+            return i;
+    return -1;
+}
+
+const RtStages *rt_recipe_list_of(const RtRecipe *r, const RtStage *s) {
+    const RtStages *const lists[] = {&r->every_task, &r->every_iteration, &r->test.adapt};
+
+    for (int i = 0; i < 3; i++)
+        if (place_in(lists[i], s) >= 0)
+            return lists[i];
+    return NULL;
+}
+
+// Stages are found by name, those within others too, and so are their numbers.
 static void check_names(RtRecipe *r) {
-    for (int i = 0; i < r->every_iteration.n; i++) {
-        const RtStage *s = r->every_iteration.items[i];
-        if (find_stage(&r->every_task, s->name))
+    RtStages first = rt_stages_flat(&r->arena, &r->every_task);
+    RtStages then = rt_stages_flat(&r->arena, &r->every_iteration);
+    RtStages adapt = rt_stages_flat(&r->arena, &r->test.adapt);
+
+    for (int i = 0; i < then.n; i++) {
+        const RtStage *s = then.items[i];
+        if (find_stage(&first, s->name))
             diag_error(&r->diag, s->loc, E_duplicate_name,
                        "two stages are called '%s', one of every task", s->name);
     }
+    const RtStages *const all[] = {&first, &then, &adapt};
+    for (int k = 0; k < 3; k++)
+        for (int i = 0; i < all[k]->n; i++) {
+            const RtStage *s = all[k]->items[i];
+            if (find_stage(all[k], s->name) != s)
+                diag_error(&r->diag, s->loc, E_duplicate_name, "two stages are called '%s'",
+                           s->name);
+        }
 }
 
 int64_t rt_stages_transitions(const RtRecipe *r, const RtStages *s, const char *as) {
@@ -98,9 +120,47 @@ int64_t rt_recipe_transitions(const RtRecipe *r) {
            r->iterations * r->at_once * rt_stages_transitions(r, &r->every_iteration, NULL);
 }
 
+int64_t rt_recipe_rows_before(const RtRecipe *r, const RtStage *s, const char *as) {
+    const RtStages *list = rt_recipe_list_of(r, s);
+    RtStages before = {.n = list ? place_in(list, s) : 0, .items = list ? list->items : NULL};
+    int64_t n = rt_stages_transitions(r, &before, as);
+
+    return list == &r->every_iteration ? n + rt_stages_transitions(r, &r->every_task, as) : n;
+}
+
+int64_t rt_recipe_longest(const RtRecipe *r, const char *as) {
+    const RtStages *const lists[] = {&r->every_task, &r->every_iteration};
+    int64_t longest = 0;
+
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < lists[k]->n; i++) {
+            RtStages one = {.n = 1, .items = &lists[k]->items[i]};
+            const RtCollect *c = one.items[0]->def;
+            int64_t n = rt_stages_transitions(r, &one, as);
+            n = n > 0 ? n / c->episodes : 0;
+            longest = n > longest ? n : longest;
+        }
+    return longest;
+}
+
 static void check_stages(RtRecipe *r, const RtStages *list) {
     for (int i = 0; i < list->n; i++)
         list->items[i]->verb->check(list->items[i], r);
+}
+
+// What is measured on a task stays apart from what is adapted to.
+static void check_adapt(RtRecipe *r) {
+    RtStages all = rt_stages_flat(&r->arena, &r->test.adapt);
+
+    for (int i = 0; i < all.n; i++) {
+        const RtStage *s = all.items[i];
+        const RtCollect *c = s->def;
+        if (s->verb == &rt_verb_collect && !c->to_buffer)
+            diag_error(&r->diag, s->loc, E_recipe,
+                       "test.adapt cannot collect into memory: say into: buffer");
+        if (s->verb == &rt_verb_evaluate)
+            diag_error(&r->diag, s->loc, E_recipe, "test.adapt cannot evaluate itself");
+    }
 }
 
 // Every stage against the rest of the recipe.
@@ -108,6 +168,7 @@ static void check_all(RtRecipe *r) {
     RtStage *const of_test[] = {r->test.context, r->test.model, r->test.act};
 
     check_names(r);
+    check_adapt(r);
     check_stages(r, &r->every_task);
     check_stages(r, &r->every_iteration);
     check_stages(r, &r->test.adapt);
@@ -166,7 +227,8 @@ const LangPair *rt_recipe_need_instance(RtRecipe *r, const char *name, Loc loc) 
 // Adds the labels that the stages give to episodes.
 static int add_labels(const RtStage *const *stages, int n, const char **labels, int n_labels) {
     for (int i = 0; i < n; i++)
-        if (stages[i] && stages[i]->verb == &rt_verb_collect)
+        if (stages[i] && stages[i]->verb == &rt_verb_collect &&
+            !((const RtCollect *)stages[i]->def)->to_buffer)
             labels[n_labels++] = ((const RtCollect *)stages[i]->def)->as;
     return n_labels;
 }
@@ -258,7 +320,7 @@ static void read_test(RtRecipe *r, RtReader *in) {
     if (t->model && !t->measure)
         rt_read_need(in, map, "measure", "test");
     read_windows(t, in, map);
-    read_stages(in, map, "adapt", &t->adapt);
+    rt_stages_read(in, map, "adapt", &t->adapt);
 }
 
 static void read_paper(RtRecipe *r, RtReader *in) {
@@ -368,8 +430,8 @@ static void read_root(RtRecipe *r, RtReader *in) {
     read_tasks(r, in);
     read_state(r, in);
     read_fields(r, in);
-    read_stages(in, r->root, "every_task", &r->every_task);
-    read_stages(in, r->root, "every_iteration", &r->every_iteration);
+    rt_stages_read(in, r->root, "every_task", &r->every_task);
+    rt_stages_read(in, r->root, "every_iteration", &r->every_iteration);
     r->n_log = rt_read_entries(in, r->root, "log", true, &log);
     r->log = log;
     read_test(r, in);

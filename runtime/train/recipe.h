@@ -12,12 +12,6 @@
 #include "runtime/train/stage.h"
 #include "runtime/train/tree.h"
 
-// A list of stages, in the order they run.
-typedef struct RtStages {
-    int n;
-    RtStage **items;
-} RtStages;
-
 // How a policy and a model are tested on unseen tasks (paper, algorithm 2).
 typedef struct RtTest {
     int64_t tasks;
@@ -90,8 +84,17 @@ void rt_recipe_print(Buf *b, const RtRecipe *r);
 // Reports (E_unknown_name, with the nearest) when no stage gives episodes the label `label`.
 void rt_recipe_need_label(RtRecipe *r, const char *label, Loc loc);
 
-// The stage called `name` among those of every task and iteration, or NULL.
+// The stage called `name` among those of every task and iteration, those within others too, or NULL.
 RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name);
+
+// The list that stage `s` is of: &r->every_task, &r->every_iteration, &r->test.adapt; or NULL.
+const RtStages *rt_recipe_list_of(const RtRecipe *r, const RtStage *s);
+
+// Transitions with label `as` (NULL for all) that a task has at least when `s` first runs.
+int64_t rt_recipe_rows_before(const RtRecipe *r, const RtStage *s, const char *as);
+
+// Transitions of the longest episode with label `as` that training keeps, at most.
+int64_t rt_recipe_longest(const RtRecipe *r, const char *as);
 
 // Tasks that a training meets, and transitions that it keeps, at most.
 int64_t rt_recipe_tasks(const RtRecipe *r);

@@ -12,7 +12,7 @@
 #include "runtime/exec/roots.h"
 #include "runtime/train/recipe.h"
 
-enum { MAX_DEPTH = 16 };
+enum { MAX_DEPTH = 16, MAX_WORDS = 32 };
 
 typedef struct Layers {
     Yaml *tree, *profile, *above;
@@ -212,27 +212,52 @@ static void add_name(Loader *l, const char ***names, int *n, int *cap, const cha
     arena_push(l->arena, *names, *n, *cap, name);
 }
 
-// Where the first word of a key belongs: "" for the top, "every_iteration" for a stage, "set" for
-// an instance; NULL where nothing is called so.
-static const char *place_of(Loader *l, const Yaml *root, const char *word, const char ***names,
-                            int *n) {
+// The keys that lead from a list of stages to the one called `word`, which may be within another:
+// its rounds are "search", "stages". Gives how many, or -1 where none is called so.
+static int path_to(Loader *l, const Yaml *list, const char *word, const char **path, int depth,
+                   const char ***names, int *n, int *cap) {
+    for (int i = 0; list && list->kind == YAML_MAP && i < list->n && depth < MAX_WORDS - 2; i++) {
+        const Yaml *stage = list->items[i];
+        const Yaml *inner = stage->kind == YAML_MAP ? yaml_find(stage, "stages") : NULL;
+        if (strcmp(list->keys[i], word) == 0)
+            return depth;
+        add_name(l, names, n, cap, list->keys[i]);
+        path[depth] = list->keys[i];
+        path[depth + 1] = "stages";
+        int found = path_to(l, inner, word, path, depth + 2, names, n, cap);
+        if (found >= 0)
+            return found;
+    }
+    return -1;
+}
+
+// The keys before the first word of a setting: none where it is at the top, "every_iteration" and
+// what else leads there for a stage, "set" for an instance. Gives how many, or -1 where nothing is
+// called so.
+static int place_of(Loader *l, const Yaml *root, const char *word, const char **path,
+                    const char ***names, int *n) {
     int cap = 0;
 
     for (int i = 0; rt_recipe_keys[i]; i++) {
         if (strcmp(rt_recipe_keys[i], word) == 0)
-            return "";
+            return 0;
         add_name(l, names, n, &cap, rt_recipe_keys[i]);
     }
-    for (int k = 0; k < 3; k++) {
-        const char *list = k < 2 ? lists[k] : "bind";
-        const Yaml *map = yaml_find(root, list);
-        for (int i = 0; map && map->kind == YAML_MAP && i < map->n; i++) {
-            if (strcmp(map->keys[i], word) == 0)
-                return k < 2 ? list : "set";
-            add_name(l, names, n, &cap, map->keys[i]);
-        }
+    for (int k = 0; k < 2; k++) {
+        path[0] = lists[k];
+        int found = path_to(l, yaml_find(root, lists[k]), word, path, 1, names, n, &cap);
+        if (found >= 0)
+            return found;
     }
-    return NULL;
+    const Yaml *bind = yaml_find(root, "bind");
+    for (int i = 0; bind && bind->kind == YAML_MAP && i < bind->n; i++) {
+        if (strcmp(bind->keys[i], word) == 0) {
+            path[0] = "set";
+            return 1;
+        }
+        add_name(l, names, n, &cap, bind->keys[i]);
+    }
+    return -1;
 }
 
 // The value that stands from byte `from` of `text`, as YAML; its places are those of the argument.
@@ -257,7 +282,7 @@ static void apply_setting(Loader *l, Yaml **root, const char *text) {
     const DiagFile *file = diag_add_file(l->diag, RT_COMMAND_LINE, text, strlen(text));
     size_t len = strcspn(text, "=");
     Loc at = {file, 1, 1};
-    const char *names_of[32], **names = NULL;
+    const char *names_of[MAX_WORDS], *path[MAX_WORDS], **names = NULL;
     int n_words = 0, n_names = 0;
 
     if (text[len] != '=' || len == 0) {
@@ -269,15 +294,15 @@ static void apply_setting(Loader *l, Yaml **root, const char *text) {
         char *dot = strchr(word, '.');
         if (dot)
             *dot = '\0';
-        if (!*word || n_words == 31) {
+        if (!*word || n_words == MAX_WORDS - 1) {
             diag_error(l->diag, at, E_recipe, "'%.*s' is no key of a recipe", (int)len, text);
             return;
         }
         names_of[n_words] = word;
         word = dot ? dot + 1 : NULL;
     }
-    const char *place = place_of(l, *root, names_of[0], &names, &n_names);
-    if (!place) {
+    int n_path = place_of(l, *root, names_of[0], path, &names, &n_names);
+    if (n_path < 0) {
         diag_error(l->diag, at, E_unknown_key, "the recipe has no key '%s'", names_of[0]);
         diag_did_you_mean(l->diag, at, names_of[0], names, n_names);
         return;
@@ -290,8 +315,8 @@ static void apply_setting(Loader *l, Yaml **root, const char *text) {
         Loc loc = {file, 1, 1 + (int)(names_of[i] - key)};
         value = rt_tree_map(l->arena, names_of[i], loc, value);
     }
-    if (*place)
-        value = rt_tree_map(l->arena, place, at, value);
+    while (n_path > 0)
+        value = rt_tree_map(l->arena, path[--n_path], at, value);
     *root = rt_tree_merge(l->arena, *root, value);
 }
 

@@ -1,6 +1,7 @@
 // runtime/train/scene.c -- running stages, and being asked to stop.
 #include "runtime/train/scene.h"
 
+#include <math.h>
 #include <signal.h>
 #include <string.h>
 
@@ -30,7 +31,16 @@ void rt_scene_open(RtScene *scene) {
     scene->v_iteration = rt_vars_ensure(scene->vars, "iteration");
     scene->v_update = rt_vars_ensure(scene->vars, "update");
     scene->v_times = rt_vars_ensure(scene->vars, "times");
-    *scene->v_iteration = *scene->v_update = *scene->v_times = 0;
+    scene->v_round = rt_vars_ensure(scene->vars, "round");
+    *scene->v_iteration = *scene->v_update = *scene->v_times = *scene->v_round = 0;
+}
+
+void rt_scene_forget(RtScene *scene) {
+    for (int i = 0; i < scene->vars->map.n; i++)
+        *(double *)scene->vars->map.entries[i].value = NAN;
+    *scene->v_iteration = (double)scene->iteration;
+    *scene->v_update = *scene->v_times = *scene->v_round = 0;
+    scene->diverged = NULL;
 }
 
 int rt_scene_run(RtScene *scene, RtStage *s) {
@@ -67,9 +77,12 @@ bool rt_stages_bind(const RtStages *list, RtScene *scene) {
 }
 
 void rt_stages_declare(const RtStages *list, RtScene *scene) {
-    for (int i = 0; i < list->n; i++)
-        if (list->items[i]->verb->declare)
-            list->items[i]->verb->declare(list->items[i], scene);
+    for (int i = 0; i < list->n; i++) {
+        RtStage *s = list->items[i];
+        s->verb->free(s);
+        if (s->verb->declare)
+            s->verb->declare(s, scene);
+    }
 }
 
 void rt_stages_free(const RtStages *list) {

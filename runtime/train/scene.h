@@ -25,9 +25,10 @@ struct RtScene {
     int64_t iteration;
     uint64_t key; // of all random choices: of the seed and the names that lead here
 
-    // numbers of formulas: iteration, update, times, and outputs of stages as `loss`, `fit.loss`
+    // numbers of formulas: iteration, update, times, the round of a repeat, and outputs of stages as
+    // `loss`, `fit.loss`
     RtVars *vars;
-    double *v_iteration, *v_update, *v_times;
+    double *v_iteration, *v_update, *v_times, *v_round;
 
     RtLog *events; // NULL: nothing is recorded
     RtTally tally;
@@ -46,11 +47,14 @@ struct RtScene {
 // Takes the scene's numbers into `vars` where they are missing.
 void rt_scene_open(RtScene *scene);
 
+// Forgets the numbers that stages gave, which are not known until they run again.
+void rt_scene_forget(RtScene *scene);
+
 // Runs a stage where its condition holds. An exit code.
 int rt_scene_run(RtScene *scene, RtStage *s);
 
-// For a list of stages: asks for their programs; declares their outputs, before any is bound; binds
-// them; frees what they hold.
+// For a list of stages: asks for their programs; declares their outputs, before any is bound, and
+// frees what they held of a scene before; binds them; frees what they hold.
 void rt_stages_ask(const RtStages *list, const RtRecipe *recipe, RtWorld *w);
 void rt_stages_declare(const RtStages *list, RtScene *scene);
 bool rt_stages_bind(const RtStages *list, RtScene *scene);

@@ -67,3 +67,36 @@ RtStage *rt_stage_read(RtReader *r, const char *name, Loc loc, const Yaml *map) 
     verb->read(s, r);
     return s;
 }
+
+void rt_stages_read(RtReader *r, const Yaml *map, const char *key, RtStages *out) {
+    const Yaml *y = rt_read_map(r, map, key);
+
+    out->items = arena_array(r->arena, RtStage *, y ? y->n : 0);
+    for (int i = 0; y && i < y->n; i++) {
+        RtStage *s = rt_stage_read(r, y->keys[i], y->key_locs[i], y->items[i]);
+        if (s)
+            out->items[out->n++] = s;
+    }
+}
+
+static int count(const RtStages *list) {
+    int n = list->n;
+
+    for (int i = 0; i < list->n; i++)
+        n += count(&list->items[i]->stages);
+    return n;
+}
+
+static void put_flat(RtStages *out, const RtStages *list) {
+    for (int i = 0; i < list->n; i++) {
+        out->items[out->n++] = list->items[i];
+        put_flat(out, &list->items[i]->stages);
+    }
+}
+
+RtStages rt_stages_flat(Arena *a, const RtStages *list) {
+    RtStages out = {.items = arena_array(a, RtStage *, count(list))};
+
+    put_flat(&out, list);
+    return out;
+}

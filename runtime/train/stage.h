@@ -43,6 +43,12 @@ typedef struct RtVerb {
     void (*free)(RtStage *s);
 } RtVerb;
 
+// A list of stages, in the order they run.
+typedef struct RtStages {
+    int n;
+    RtStage **items;
+} RtStages;
+
 struct RtStage {
     const char *name;
     Loc loc;
@@ -54,6 +60,16 @@ struct RtStage {
     RtFormula *condition; // of `when`, once bound
     void *def;            // the verb's own
 
+    // for estimates: the program that it calls so many times in a row, or NULL; the stages that it
+    // runs itself, in so many rounds
+    struct RtJob *job;
+    int64_t times;
+    RtStages stages;
+    int64_t rounds;
+
+    // rows of memory that were there when it last ran; 0 for most verbs. Part of a commit.
+    int64_t seen;
+
     // what it gives to later stages, made by `declare` and freed by `free`; NULL: nothing
     RtBuffer *buffer;
 };
@@ -61,14 +77,16 @@ struct RtStage {
 // The stage of `map`, owned by the reader's arena, or NULL (errors).
 RtStage *rt_stage_read(RtReader *r, const char *name, Loc loc, const Yaml *map);
 
+// The stages of the mapping at `key`, in order. Those with errors are left out.
+void rt_stages_read(RtReader *r, const Yaml *map, const char *key, RtStages *out);
+
+// The stages of a list and those within them, each before its own; owned by `a`.
+RtStages rt_stages_flat(Arena *a, const RtStages *list);
+
 // "the stage 'fit'"; owned by `a`.
 const char *rt_stage_title(Arena *a, const RtStage *s);
 
 // ---- verbs
-
-// How often an update stage runs its program in a row, and which; false for another verb. For
-// estimates.
-bool rt_stage_program(const RtStage *s, const char **program, int64_t *times);
 
 // What a stage collects. Shared with the tests of algorithm 2.
 typedef struct RtCollect {

@@ -53,20 +53,33 @@ static void choose_read(RtStage *s, RtReader *r) {
         rt_read_refuse(r, s->map, "stages", "holds more than %d stages", MAX_STAGES);
 }
 
+// What can be tried: updates, and rounds of stages.
+static bool learns(const RtStage *s) {
+    return s->verb == &rt_verb_update || s->verb == &rt_verb_repeat;
+}
+
+static RtStage *find_in(const RtStages *all, const char *name) {
+    for (int i = 0; i < all->n; i++)
+        if (learns(all->items[i]) && strcmp(all->items[i]->name, name) == 0)
+            return all->items[i];
+    return NULL;
+}
+
 static void choose_check(RtStage *s, RtRecipe *recipe) {
     Choose *c = s->def;
-    int n = recipe->every_iteration.n, n_names = 0;
-    const char **names = arena_array(&recipe->arena, const char *, n + 1);
+    RtStages all = rt_stages_flat(&recipe->arena, rt_recipe_list_of(recipe, s));
+    const char **names = arena_array(&recipe->arena, const char *, all.n + 1);
+    int n_names = 0;
 
     rt_recipe_need_instance(recipe, s->object, s->object_loc);
-    for (int i = 0; i < n; i++)
-        if (recipe->every_iteration.items[i]->verb == &rt_verb_update)
-            names[n_names++] = recipe->every_iteration.items[i]->name;
+    for (int i = 0; i < all.n; i++)
+        if (learns(all.items[i]))
+            names[n_names++] = all.items[i]->name;
     for (int i = 0; i < c->n_stages && i < MAX_STAGES; i++) {
-        c->stages[i] = rt_recipe_find_stage(recipe, c->names[i]);
-        if (c->stages[i] && c->stages[i]->verb == &rt_verb_update)
+        c->stages[i] = find_in(&all, c->names[i]);
+        if (c->stages[i])
             continue;
-        diag_error(&recipe->diag, c->locs[i], E_unknown_stage, "no update stage is called '%s'",
+        diag_error(&recipe->diag, c->locs[i], E_unknown_stage, "no update or repeat is called '%s'",
                    c->names[i]);
         diag_did_you_mean(&recipe->diag, c->locs[i], c->names[i], names, n_names);
     }

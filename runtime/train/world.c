@@ -57,6 +57,7 @@ void rt_world_close(RtWorld *w) {
     rt_state_free(w->state);
     if (w->pool)
         rt_pool_free(w->pool);
+    rt_vars_free(&w->test_vars);
     arena_free(&w->arena);
     *w = (RtWorld){0};
 }

@@ -6,6 +6,7 @@
 #define RUNTIME_TRAIN_WORLD_H
 
 #include "runtime/exec/call.h"
+#include "runtime/train/formula.h"
 #include "runtime/train/recipe.h"
 
 typedef struct RtUnit {
@@ -31,6 +32,7 @@ struct RtWorld {
     RtProgram *initial;
     RtCall *initial_call;
     RtState *state; // what calls are bound to; the world's own when it is closed
+    RtVars test_vars; // numbers of the stages of test.adapt, which all testers share
     double build_seconds;
 };
 
