@@ -16,6 +16,7 @@
 
 enum { T1, T2, W1, W2, STATE_DIM };
 enum { M1, M2, TASK_DIM };
+enum { RESET_NOISE }; // variants
 enum { BLOCK = 64 }; // rows that are kept at once
 
 static_assert((int)STATE_DIM == (int)ENV_acrobot_state, "envs.def: dims of the state");
@@ -34,10 +35,12 @@ static const double max_speed[2] = {4 * 3.141592653589793, 9 * 3.141592653589793
 typedef double Rows[BLOCK];
 
 // Every component uniform on [-0.1, 0.1]: both links hang, nearly at rest.
-static void reset(const double *task, uint64_t key, double *state) {
+static void reset(const double *variant, const double *task, uint64_t key, double *state) {
+    double half = spread * variant[RESET_NOISE];
+
     (void)task;
     for (int k = 0; k < STATE_DIM; k++)
-        state[k] = spread * (2.0 * env_random_uniform(key, (uint64_t)k) - 1.0);
+        state[k] = half * (2.0 * env_random_uniform(key, (uint64_t)k) - 1.0);
 }
 
 // Accelerations (W1, W2) at states `s` of `n` rows.
@@ -125,9 +128,9 @@ static void step_block(EnvBatch *batch, const double *action, int first, int n) 
         memcpy(batch->next_state + k * rows + first, s[k], (size_t)n * sizeof(double));
 }
 
-static void step(EnvBatch *batch, const double *action) {
-    for (int first = 0; first < batch->n; first += BLOCK)
-        step_block(batch, action, first, batch->n - first < BLOCK ? batch->n - first : BLOCK);
+static void step(EnvBatch *batch, const double *action, int first, int n) {
+    for (int i = 0; i < n; i += BLOCK)
+        step_block(batch, action, first + i, n - i < BLOCK ? n - i : BLOCK);
 }
 
 static void observe(const double *state, double *observation) {

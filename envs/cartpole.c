@@ -9,6 +9,7 @@
 //     integrator makes the swing-up about twice as costly;
 //   - the cost takes the pole's tip at x + l sin(theta), where these equations have it at
 //     x - l sin(theta).
+// Variants of the family change them.
 #include <assert.h>
 #include <math.h>
 #include <stddef.h>
@@ -19,6 +20,7 @@
 
 enum { X, X_DOT, THETA, THETA_DOT, STATE_DIM };
 enum { CART_MASS, POLE_MASS, TASK_DIM };
+enum { RESET_NOISE, COST_HALF, TIP_SIGN }; // variants
 enum { BLOCK = 64 }; // rows whose sines and cosines are kept at once
 
 static_assert((int)STATE_DIM == (int)ENV_cartpole_state, "envs.def: dims of the state");
@@ -35,23 +37,25 @@ static const double width = 0.25;   // m, of the cost
 static const double pi = 3.141592653589793;
 
 // s_0 ~ N((0, 0, pi, 0), 0.02^2 I): the pole hangs, nearly at rest.
-static void reset(const double *task, uint64_t key, double *state) {
+static void reset(const double *variant, const double *task, uint64_t key, double *state) {
     static const double mean[STATE_DIM] = {[THETA] = pi};
+    double deviation = spread * variant[RESET_NOISE];
     (void)task;
 
     for (int k = 0; k < STATE_DIM; k++)
-        state[k] = mean[k] + spread * env_random_normal(key, (uint64_t)k);
+        state[k] = mean[k] + deviation * env_random_normal(key, (uint64_t)k);
 }
 
 // Minus the cost: exp(-d^2 / (2 width^2)) - 1, where d is how far the tip is from (0, l).
-static double reward_at(double x, double theta) {
-    double across = x + l * sin(theta);
+static double reward_at(const double *variant, double x, double theta) {
+    double across = x + variant[TIP_SIGN] * l * sin(theta);
     double down = l * cos(theta) - l;
-    return exp(-0.5 * (across * across + down * down) / (width * width)) - 1.0;
+    double factor = 1.0 - 0.5 * variant[COST_HALF];
+    return exp(-factor * (across * across + down * down) / (width * width)) - 1.0;
 }
 
-static double reward(const double *state) {
-    return reward_at(state[X], state[THETA]);
+static double reward(const double *variant, const double *state) {
+    return reward_at(variant, state[X], state[THETA]);
 }
 
 // The transition of rows first .. first + n - 1. One loop holds the calls to libm and the clipping,
@@ -91,12 +95,12 @@ static void step_block(EnvBatch *batch, const double *action, int first, int n) 
     for (int k = 0; k < STATE_DIM; k++)
         memcpy(batch->next_state + k * rows + first, next[k], (size_t)n * sizeof(double));
     for (int i = 0; i < n; i++)
-        batch->next_reward[first + i] = reward_at(next[X][i], next[THETA][i]);
+        batch->next_reward[first + i] = reward_at(batch->variant, next[X][i], next[THETA][i]);
 }
 
-static void step(EnvBatch *batch, const double *action) {
-    for (int first = 0; first < batch->n; first += BLOCK)
-        step_block(batch, action, first, batch->n - first < BLOCK ? batch->n - first : BLOCK);
+static void step(EnvBatch *batch, const double *action, int first, int n) {
+    for (int i = 0; i < n; i += BLOCK)
+        step_block(batch, action, first + i, n - i < BLOCK ? n - i : BLOCK);
 }
 
 // The tip is drawn where the cost has it, at x + l sin(theta).

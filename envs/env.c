@@ -23,9 +23,15 @@
         .draw = {[ENV_TRAIN] = training, [ENV_TEST] = testing}, .doc = d \
     }
 
+#define VARIANTS(...) \
+    { __VA_ARGS__ }
+
+#define VARIANT(n, u, l, m, d) \
+    { .name = #n, .usual = (u), .least = (l), .most = (m), .doc = d }
+
 static const EnvFamily families[] = {
 #define ENV(n, s, o, a, t, choices, low, high, h, c, score_steps, score_start, score_over, d, \
-            observed, actuated, ...)                                                          \
+            observed, actuated, variants, ...)                                                \
     {.name = #n,                                                                              \
      .state_dim = (s),                                                                        \
      .obs_dim = (o),                                                                          \
@@ -38,6 +44,7 @@ static const EnvFamily families[] = {
      .horizon = (h),                                                                          \
      .collect = (c),                                                                          \
      .score = {.steps = (score_steps), .start = (score_start), .over = (score_over)},         \
+     .variant = variants,                                                                     \
      .task = {__VA_ARGS__},                                                                   \
      .doc = d,                                                                                \
      .observation = observed,                                                                 \

@@ -16,6 +16,7 @@ enum {
     ENV_STATE_MAX = 128,     // components of a state, an observation or an action
     ENV_TASK_MAX = 8,        // parameters of a task
     ENV_VALUES_MAX = 8,      // values of one parameter to choose from
+    ENV_VARIANT_MAX = 4,     // variants of a family
     ENV_ROWS_MAX = 1 << 20,  // rows of a batch
     ENV_ACTION_MAX = 1000000 // a larger action is refused: it comes of a mistake, not of a policy
 };
@@ -42,6 +43,14 @@ typedef struct EnvParam {
     const char *doc;
 } EnvParam;
 
+// One thing that papers and programs disagree about: the same for all tasks of a run.
+typedef struct EnvVariant {
+    const char *name;
+    double usual;       // where none is given
+    double least, most; // bounds of what may be given
+    const char *doc;
+} EnvVariant;
+
 // How the rewards of an episode become the number that tables show; env_score() applies it.
 typedef struct EnvScore {
     int steps;   // rewards of so many transitions count,
@@ -61,7 +70,8 @@ typedef struct EnvFamily {
     int horizon;                    // transitions of an episode
     int collect;                    // transitions of an episode that is collected as data
     EnvScore score;
-    EnvParam task[ENV_TASK_MAX]; // the first task_dim
+    EnvVariant variant[ENV_VARIANT_MAX]; // the first that have names
+    EnvParam task[ENV_TASK_MAX];         // the first task_dim
     const char *doc;
     const char *observation, *action; // components with their units
     const EnvPhysics *physics;
@@ -96,6 +106,18 @@ bool env_check_task(const EnvFamily *f, const double *params, char *why, int why
 // false, `why` says in a sentence what is wrong and `params` is unchanged.
 bool env_parse_task(const EnvFamily *f, const char *text, double *params, char *why, int why_size);
 
+// ---- variants: `values` holds ENV_VARIANT_MAX numbers, in the order of the family's row
+
+// How many variants the family has.
+int env_variants(const EnvFamily *f);
+
+// The usual variants.
+void env_usual_variant(const EnvFamily *f, double *values);
+
+// Reads variants such as "inertia=1,reset_noise=100", as env_parse_task() does a task.
+bool env_parse_variant(const EnvFamily *f, const char *text, double *values, char *why,
+                       int why_size);
+
 // The random action of step `step` (from 0) of the stream `key`: uniform between the family's
 // bounds, or over its actions. An action is held by asking for the same step again.
 void env_random_action(const EnvFamily *f, uint64_t key, int64_t step, double *action);
@@ -111,6 +133,12 @@ typedef struct EnvBatch {
     int threads; // that a step may use; results do not depend on it
     int limit;   // transitions until an episode is truncated; the family's horizon unless changed
 
+    // Calls work(data, i, m) for i in 0 .. m - 1, on m <= n of the caller's threads, `pool`, at
+    // the same time, and returns when all are done. Families without threads of their own step on
+    // these. NULL, as env_batch_open() leaves it: on the thread that calls.
+    void (*run)(void *pool, int n, void (*work)(void *data, int i, int m), void *data);
+    void *pool;
+
     double *observation; // (n, obs_dim)
     double *reward;      // (n)   of the last transition; after a reset, that of the initial state
                          //       where the family's score counts it, else 0
@@ -125,6 +153,7 @@ typedef struct EnvBatch {
 
     double *state; // (state_dim, n)
     double *task;  // (task_dim, n)
+    double variant[ENV_VARIANT_MAX]; // the usual ones; the caller's, before the first reset
 
     // written by the family's step, committed by env_batch_step()
     double *next_state;    // (state_dim, n)
@@ -186,19 +215,21 @@ struct EnvPhysics {
     void (*close)(EnvBatch *b);
 
     // Writes the initial state of a task; a function of its arguments alone.
-    void (*reset)(const double *task, uint64_t key, double *state);
+    void (*reset)(const double *variant, const double *task, uint64_t key, double *state);
 
-    // Writes next_state, next_reward and next_terminated of each running row, from state, task and
-    // action, and changes nothing else that is seen. It may write to rows that do not run, whose
-    // numbers may be anything. Actions are finite, but may lie outside the family's bounds. Where a
-    // simulator reports an error it calls env_batch_fail().
-    void (*step)(EnvBatch *b, const double *action);
+    // Writes next_state, next_reward and next_terminated of each running row of `n` rows from
+    // `first` on, from state, task and action, and changes nothing else that is seen. It may write
+    // to rows of these that do not run, whose numbers may be anything. Actions are finite, but may
+    // lie outside the family's bounds. Several threads call it at once, each for rows of its own;
+    // a family with a simulation is called once, for all rows, and where its simulator reports an
+    // error it calls env_batch_fail().
+    void (*step)(EnvBatch *b, const double *action, int first, int n);
 
     // The observation of a state; NULL where it is the state.
     void (*observe)(const double *state, double *observation);
 
     // The reward of a state alone; needed where the score counts the initial state, else NULL.
-    double (*reward)(const double *state);
+    double (*reward)(const double *variant, const double *state);
 
     double dt; // s, of a transition
 

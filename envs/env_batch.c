@@ -3,6 +3,7 @@
 // A step is made in three moves: every action is looked at, the family's physics writes the next
 // states beside the present ones, and those that are finite are committed. So a step that is
 // refused has changed nothing, and a row whose physics breaks down keeps its last good state.
+// Where there are rows enough, the second and third move are made by parts, on the caller's threads.
 #include <assert.h>
 #include <math.h>
 #include <stdarg.h>
@@ -12,6 +13,12 @@
 #include <string.h>
 
 #include "envs/env.h"
+
+enum {
+    BLOCK = 64,     // rows that are looked at together; parts begin at its multiples
+    PART_ROWS = 256, // fewer are not worth a thread
+    PARTS_MAX = 64
+};
 
 // Takes `count` elements off the front of `*at`.
 static double *cut_doubles(double **at, int64_t count) {
@@ -67,6 +74,7 @@ bool env_batch_open(EnvBatch *b, const EnvFamily *f, int n, int threads, char *w
     }
 
     *b = (EnvBatch){.family = f, .n = n, .threads = threads, .limit = f->horizon};
+    env_usual_variant(f, b->variant);
     if (alloc_arrays(b, why, why_size) && (!f->physics->open || f->physics->open(b, why, why_size)))
         return true;
     env_batch_close(b);
@@ -119,7 +127,7 @@ bool env_batch_reset_to(EnvBatch *b, int row, const double *task, const double *
         b->state[(int64_t)k * b->n + row] = state[k];
 
     observe(b, row, state);
-    b->reward[row] = f->score.start ? f->physics->reward(state) : 0.0;
+    b->reward[row] = f->score.start ? f->physics->reward(b->variant, state) : 0.0;
     b->terminated[row] = b->truncated[row] = b->failed[row] = b->refused[row] = false;
     b->running[row] = true;
     b->steps[row] = 0;
@@ -132,7 +140,7 @@ bool env_batch_reset(EnvBatch *b, int row, const double *task, uint64_t key, cha
 
     if (!env_check_task(b->family, task, why, why_size))
         return false;
-    b->family->physics->reset(task, key, state);
+    b->family->physics->reset(b->variant, task, key, state);
     return env_batch_reset_to(b, row, task, state, why, why_size);
 }
 
@@ -185,8 +193,29 @@ void env_batch_fail(EnvBatch *b, int row, const char *format, ...) {
     va_end(args);
 }
 
+// Whether the next states and rewards of the running rows among `n` from `first` on are finite.
+static bool all_finite(const EnvBatch *b, int first, int n) {
+    int state_dim = b->family->state_dim;
+
+    for (int i = 0; i < n; i += BLOCK) {
+        int rows = n - i < BLOCK ? n - i : BLOCK;
+        const bool *running = b->running + first + i;
+        double sum[BLOCK] = {0}; // of zeros, or NaN
+
+        for (int k = 0; k <= state_dim; k++) {
+            const double *next = k == state_dim ? b->next_reward : b->next_state + (int64_t)k * b->n;
+            for (int j = 0; j < rows; j++)
+                sum[j] += 0.0 * next[first + i + j];
+        }
+        for (int j = 0; j < rows; j++)
+            if (running[j] && sum[j] != 0.0)
+                return false;
+    }
+    return true;
+}
+
 // Fails each running row whose next state or reward is not finite.
-static void check_next(EnvBatch *b) {
+static void fail_rows(EnvBatch *b) {
     const EnvFamily *f = b->family;
 
     for (int k = 0; k <= f->state_dim; k++) {
@@ -203,18 +232,18 @@ static void check_next(EnvBatch *b) {
     }
 }
 
-// Makes the next states the present ones, in the rows that run.
-static void commit(EnvBatch *b) {
+// Makes the next states the present ones, in the rows that run among `n` from `first` on.
+static void commit(EnvBatch *b, int first, int n) {
     double state[ENV_STATE_MAX];
 
     for (int k = 0; k < b->family->state_dim; k++) {
         double *now = b->state + (int64_t)k * b->n;
         const double *next = b->next_state + (int64_t)k * b->n;
-        for (int i = 0; i < b->n; i++)
+        for (int i = first; i < first + n; i++)
             now[i] = b->running[i] && !b->failed[i] ? next[i] : now[i];
     }
 
-    for (int i = 0; i < b->n; i++) {
+    for (int i = first; i < first + n; i++) {
         bool moved = b->running[i] && !b->failed[i];
         b->reward[i] = moved ? b->next_reward[i] : 0.0;
         b->truncated[i] = b->truncated[i] || b->failed[i];
@@ -230,14 +259,65 @@ static void commit(EnvBatch *b) {
     }
 }
 
+// A step by parts. A part that is not sound waits until all have stepped.
+typedef struct Move {
+    EnvBatch *b;
+    const double *action;
+    int parts;
+    bool waits[PARTS_MAX];
+} Move;
+
+// The first row of part `i` of `parts`.
+static int first_row(const EnvBatch *b, int i, int parts) {
+    return i == parts ? b->n : (int)((int64_t)b->n * i / parts / BLOCK * BLOCK);
+}
+
+static void move_parts(void *data, int thread, int threads) {
+    Move *m = data;
+
+    for (int i = thread; i < m->parts; i += threads) {
+        int first = first_row(m->b, i, m->parts), n = first_row(m->b, i + 1, m->parts) - first;
+        m->b->family->physics->step(m->b, m->action, first, n);
+        m->waits[i] = !all_finite(m->b, first, n);
+        if (!m->waits[i])
+            commit(m->b, first, n);
+    }
+}
+
+// A simulation has threads of its own, and steps all rows at once.
+static int count_parts(const EnvBatch *b) {
+    int most = b->threads < PARTS_MAX ? b->threads : PARTS_MAX, n = b->n / PART_ROWS;
+
+    if (!b->run || b->simulation || n < 2 || most < 2)
+        return 1;
+    return n < most ? n : most;
+}
+
+static void move(EnvBatch *b, const double *action) {
+    Move m = {.b = b, .action = action, .parts = count_parts(b)};
+    bool waits = false;
+
+    if (m.parts > 1)
+        b->run(b->pool, m.parts, move_parts, &m);
+    else
+        move_parts(&m, 0, 1);
+    for (int i = 0; i < m.parts; i++)
+        waits |= m.waits[i];
+    if (waits)
+        fail_rows(b);
+    for (int i = 0; i < m.parts; i++) {
+        int first = first_row(b, i, m.parts);
+        if (m.waits[i])
+            commit(b, first, first_row(b, i + 1, m.parts) - first);
+    }
+}
+
 bool env_batch_step(EnvBatch *b, const double *action, char *why, int why_size) {
     memset(b->refused, 0, (size_t)b->n * sizeof *b->refused);
     memset(b->next_terminated, 0, (size_t)b->n * sizeof *b->next_terminated);
 
     if (!check_actions(b, action, why, why_size))
         return false;
-    b->family->physics->step(b, action);
-    check_next(b);
-    commit(b);
+    move(b, action);
     return true;
 }

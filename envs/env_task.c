@@ -43,18 +43,68 @@ void env_draw_task(const EnvFamily *f, EnvSplit split, uint64_t seed, int64_t in
     }
 }
 
-static bool value_is_allowed(const EnvFamily *f, const EnvParam *p, double v, char *why,
-                             int why_size) {
+// What may be given: the parameters of a family's tasks, or its variants.
+typedef struct Item {
+    const char *name, *unit;
+    double least, most;
+} Item;
+
+enum { ITEMS_MAX = ENV_TASK_MAX > ENV_VARIANT_MAX ? (int)ENV_TASK_MAX : (int)ENV_VARIANT_MAX };
+
+typedef struct List {
+    const char *family, *what;
+    int n;
+    Item items[ITEMS_MAX];
+} List;
+
+static List list_params(const EnvFamily *f) {
+    List l = {.family = f->name, .what = "task parameter", .n = f->task_dim};
+
+    for (int k = 0; k < l.n; k++) {
+        const EnvParam *p = &f->task[k];
+        l.items[k] = (Item){p->name, p->unit, p->least, p->most};
+    }
+    return l;
+}
+
+static List list_variants(const EnvFamily *f) {
+    List l = {.family = f->name, .what = "variant", .n = env_variants(f)};
+
+    for (int k = 0; k < l.n; k++) {
+        const EnvVariant *v = &f->variant[k];
+        l.items[k] = (Item){v->name, "", v->least, v->most};
+    }
+    return l;
+}
+
+int env_variants(const EnvFamily *f) {
+    int n = 0;
+
+    while (n < ENV_VARIANT_MAX && f->variant[n].name)
+        n++;
+    return n;
+}
+
+void env_usual_variant(const EnvFamily *f, double *values) {
+    for (int k = 0; k < ENV_VARIANT_MAX; k++)
+        values[k] = f->variant[k].usual;
+}
+
+static bool value_is_allowed(const List *l, int k, double v, char *why, int why_size) {
+    const Item *p = &l->items[k];
+
     if (v >= p->least && v <= p->most)
         return true;
-    snprintf(why, (size_t)why_size, "%s: %s is %g, and must lie between %g and %g %s", f->name,
-             p->name, v, p->least, p->most, p->unit);
+    snprintf(why, (size_t)why_size, "%s: %s is %g, and must lie between %g and %g%s%s", l->family,
+             p->name, v, p->least, p->most, *p->unit ? " " : "", p->unit);
     return false;
 }
 
 bool env_check_task(const EnvFamily *f, const double *params, char *why, int why_size) {
-    for (int k = 0; k < f->task_dim; k++)
-        if (!value_is_allowed(f, &f->task[k], params[k], why, why_size))
+    List l = list_params(f);
+
+    for (int k = 0; k < l.n; k++)
+        if (!value_is_allowed(&l, k, params[k], why, why_size))
             return false;
     return true;
 }
@@ -112,32 +162,32 @@ static int edit_distance(Span a, const char *b) {
     return row[n];
 }
 
-static int find_param(const EnvFamily *f, Span name) {
-    for (int k = 0; k < f->task_dim; k++)
-        if (strlen(f->task[k].name) == name.len && !memcmp(f->task[k].name, name.at, name.len))
+static int find_item(const List *l, Span name) {
+    for (int k = 0; k < l->n; k++)
+        if (strlen(l->items[k].name) == name.len && !memcmp(l->items[k].name, name.at, name.len))
             return k;
     return -1;
 }
 
-// Says that `name` is no parameter, and names the nearest, or all where none is near.
-static void explain_unknown(const EnvFamily *f, Span name, char *why, int why_size) {
+// Says that `name` is none of the list, and names the nearest, or all where none is near.
+static void explain_unknown(const List *l, Span name, char *why, int why_size) {
     int shown = (int)(name.len < NAME_MAX_LEN ? name.len : NAME_MAX_LEN);
     int best = shown < (int)name.len ? 0 : 2 + shown / 4; // distances below this are near
     const char *nearest = NULL;
 
-    for (int k = 0; k < f->task_dim && best > 0; k++) {
-        int distance = edit_distance(name, f->task[k].name);
+    for (int k = 0; k < l->n && best > 0; k++) {
+        int distance = edit_distance(name, l->items[k].name);
         if (distance < best)
-            best = distance, nearest = f->task[k].name;
+            best = distance, nearest = l->items[k].name;
     }
 
-    int n = snprintf(why, (size_t)why_size, "%s has no task parameter '%.*s'; ", f->name, shown,
+    int n = snprintf(why, (size_t)why_size, "%s has no %s '%.*s'; ", l->family, l->what, shown,
                      name.at);
     if (nearest && n < why_size)
         n += snprintf(why + n, (size_t)(why_size - n), "did you mean '%s'?", nearest);
-    for (int k = 0; !nearest && k < f->task_dim && n < why_size; k++)
+    for (int k = 0; !nearest && k < l->n && n < why_size; k++)
         n += snprintf(why + n, (size_t)(why_size - n), "%s%s", k ? ", " : "it has ",
-                      f->task[k].name);
+                      l->items[k].name);
 }
 
 // Reads a decimal number, whatever the locale. Hexadecimal is not one; `inf` and `nan` are, and
@@ -158,8 +208,8 @@ static bool read_number(Span s, double *value) {
     return *end == '\0';
 }
 
-// Reads one `name=value` into `params`; `given` has a bit for each parameter that was given.
-static bool parse_item(const EnvFamily *f, Span item, double *params, unsigned *given, char *why,
+// Reads one `name=value` into `values`; `given` has a bit for each item that was given.
+static bool parse_item(const List *l, Span item, double *values, unsigned *given, char *why,
                        int why_size) {
     Span whole = item;
     bool has_value;
@@ -167,41 +217,65 @@ static bool parse_item(const EnvFamily *f, Span item, double *params, unsigned *
     Span number = trim(item);
 
     if (!has_value || name.len == 0) {
-        snprintf(why, (size_t)why_size, "%s: expected name=value, found '%.*s'", f->name,
+        snprintf(why, (size_t)why_size, "%s: expected name=value, found '%.*s'", l->family,
                  (int)(whole.len < 80 ? whole.len : 80), whole.at);
         return false;
     }
 
-    int k = find_param(f, name);
+    int k = find_item(l, name);
     if (k < 0) {
-        explain_unknown(f, name, why, why_size);
+        explain_unknown(l, name, why, why_size);
         return false;
     }
     if (*given & 1u << k) {
-        snprintf(why, (size_t)why_size, "%s: %s is given twice", f->name, f->task[k].name);
+        snprintf(why, (size_t)why_size, "%s: %s is given twice", l->family, l->items[k].name);
         return false;
     }
-    if (!read_number(number, &params[k])) {
-        snprintf(why, (size_t)why_size, "%s: %s is '%.*s', which is not a number", f->name,
-                 f->task[k].name, (int)(number.len < 80 ? number.len : 80), number.at);
+    if (!read_number(number, &values[k])) {
+        snprintf(why, (size_t)why_size, "%s: %s is '%.*s', which is not a number", l->family,
+                 l->items[k].name, (int)(number.len < 80 ? number.len : 80), number.at);
         return false;
     }
     *given |= 1u << k;
-    return value_is_allowed(f, &f->task[k], params[k], why, why_size);
+    return value_is_allowed(l, k, values[k], why, why_size);
 }
 
-bool env_parse_task(const EnvFamily *f, const char *text, double *params, char *why, int why_size) {
-    double read[ENV_TASK_MAX];
+// Reads `text` over `values`, and leaves these as they are on false.
+static bool parse_list(const List *l, const char *text, double *values, char *why, int why_size) {
+    double read[ITEMS_MAX];
     unsigned given = 0;
     Span rest = trim((Span){text, strlen(text)});
     bool more = rest.len > 0;
 
-    env_usual_task(f, read);
+    memcpy(read, values, (size_t)l->n * sizeof *read);
     while (more) {
         Span item = take_until(&rest, ',', &more);
-        if (!parse_item(f, item, read, &given, why, why_size))
+        if (!parse_item(l, item, read, &given, why, why_size))
             return false;
     }
-    memcpy(params, read, (size_t)f->task_dim * sizeof *params);
+    memcpy(values, read, (size_t)l->n * sizeof *values);
+    return true;
+}
+
+bool env_parse_task(const EnvFamily *f, const char *text, double *params, char *why, int why_size) {
+    double read[ENV_TASK_MAX];
+    List l = list_params(f);
+
+    env_usual_task(f, read);
+    if (!parse_list(&l, text, read, why, why_size))
+        return false;
+    memcpy(params, read, (size_t)l.n * sizeof *params);
+    return true;
+}
+
+bool env_parse_variant(const EnvFamily *f, const char *text, double *values, char *why,
+                       int why_size) {
+    double read[ENV_VARIANT_MAX];
+    List l = list_variants(f);
+
+    env_usual_variant(f, read);
+    if (!parse_list(&l, text, read, why, why_size))
+        return false;
+    memcpy(values, read, sizeof read);
     return true;
 }

@@ -13,6 +13,8 @@
 enum { NQ = 9, NV = 9, NU = 6 };
 enum { VELOCITY, QPOS, QVEL = QPOS + NQ, WARMSTART = QVEL + NV, STATE_DIM = WARMSTART + NV };
 
+enum { RESET_NOISE, INERTIA }; // variants
+
 static_assert((int)STATE_DIM == (int)ENV_half_cheetah_state, "envs.def: dims of the state");
 static_assert((int)ENV_half_cheetah_obs == 1 + NQ - 1 + NV, "envs.def: dims of an observation");
 static_assert((int)ENV_half_cheetah_action == NU, "envs.def: dims of an action");
@@ -28,35 +30,35 @@ static Mujoco body = {.name = "half_cheetah",
                       .nv = NV,
                       .nu = NU,
                       .frame_skip = 5,
-                      .first = QPOS};
+                      .first = QPOS,
+                      .inertia = INERTIA};
 
 static bool open(EnvBatch *b, char *why, int why_size) {
     return mujoco_open(b, &body, why, why_size);
 }
 
 // The model's configuration at rest, and N(0, 0.001^2) on every coordinate and velocity.
-static void reset(const double *task, uint64_t key, double *state) {
+static void reset(const double *variant, const double *task, uint64_t key, double *state) {
+    double deviation = spread * variant[RESET_NOISE];
+
     (void)task;
     memset(state, 0, STATE_DIM * sizeof *state);
     for (int k = 0; k < NQ; k++)
-        state[QPOS + k] = mujoco_qpos0(&body)[k] + spread * env_random_normal(key, (uint64_t)k);
+        state[QPOS + k] = mujoco_qpos0(&body)[k] + deviation * env_random_normal(key, (uint64_t)k);
     for (int k = 0; k < NV; k++)
-        state[QVEL + k] = spread * env_random_normal(key, (uint64_t)(NQ + k));
+        state[QVEL + k] = deviation * env_random_normal(key, (uint64_t)(NQ + k));
 }
 
-static void step(EnvBatch *b, const double *action) {
+static void step(EnvBatch *b, const double *action, int first, int n) {
     int64_t rows = b->n;
 
     mujoco_step(b, action);
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = first; i < first + n; i++) {
         if (!b->running[i])
             continue;
         double velocity = (b->next_state[QPOS * rows + i] - b->state[QPOS * rows + i]) / dt;
-        double squares = 0;
-        for (int k = 0; k < NU; k++)
-            squares += action[i * NU + k] * action[i * NU + k];
         b->next_state[VELOCITY * rows + i] = velocity;
-        b->next_reward[i] = velocity - effort * squares;
+        b->next_reward[i] = velocity - effort * mujoco_effort(&body, action + i * NU);
     }
 }
 

@@ -24,6 +24,7 @@ typedef struct Simulation {
     mjtNum *time, *qpos, *qvel, *warmstart, *ctrl;
 
     mjtNum *mass, *damping; // (n, nbody), (n, nv): scaled
+    mjtNum *inertia;        // (n, nbody, 3): scaled, or NULL where it is not
     double *scaled;         // (n, MUJOCO_TASK_DIM) the scales that these have
     int *ids;               // rows that run
 } Simulation;
@@ -134,6 +135,9 @@ static void scale(const EnvBatch *b, Simulation *s, int row) {
         s->mass[(int64_t)row * model->nbody + i] = model->body_mass[i] * mass;
     for (int i = 0; i < model->nv; i++)
         s->damping[(int64_t)row * model->nv + i] = model->dof_damping[i] * damping;
+    for (int i = 0; s->inertia && i < 3 * model->nbody; i++)
+        s->inertia[(int64_t)row * 3 * model->nbody + i] =
+            model->body_inertia[i] * (1 + b->variant[s->body->inertia] * (mass - 1));
     scaled[MUJOCO_MASS] = mass;
     scaled[MUJOCO_DAMPING] = damping;
 }
@@ -202,6 +206,8 @@ void mujoco_step(EnvBatch *b, const double *action) {
     Simulation *s = b->simulation;
     int n = 0;
 
+    if (b->variant[s->body->inertia] > 0 && !s->inertia)
+        s->inertia = mjb_expand(s->batch, "body_inertia", NULL, NULL);
     for (int i = 0; i < b->n; i++) {
         if (!b->running[i])
             continue;
@@ -214,6 +220,14 @@ void mujoco_step(EnvBatch *b, const double *action) {
         check_row(b, s, s->ids[i]);
         read_row(b, s, s->ids[i]);
     }
+}
+
+double mujoco_effort(const Mujoco *m, const double *action) {
+    double squares = 0;
+
+    for (int k = 0; k < m->nu; k++)
+        squares += action[k] * action[k];
+    return squares;
 }
 
 // ---- the simulator alone ------------------------------------------------------------------------

@@ -3,7 +3,8 @@
 // Such a family keeps, as the last components of its state, qpos, qvel and qacc_warmstart of
 // MuJoCo; these are all that a transition depends on, beside the task and the action. Its task is
 // (scale of body_mass, scale of dof_damping). Nothing else of the model is scaled, as in the
-// reference environments: inertias and what MuJoCo derives from masses stay those of scale 1.
+// reference environments: inertias stay those of scale 1, unless a variant of the family scales
+// them with the masses; what MuJoCo derives from masses stays as it is in any case.
 #ifndef ENVS_MUJOCO_H
 #define ENVS_MUJOCO_H
 
@@ -18,6 +19,7 @@ typedef struct Mujoco {
     int nq, nv, nu;
     int frame_skip; // steps of MuJoCo in a transition
     int first;      // component of the state at which qpos begins
+    int inertia;    // which variant of the family says how much of a scale body_inertia takes on
     void *model;    // const mjModel *, once loaded; lives as long as the process
 } Mujoco;
 
@@ -32,6 +34,9 @@ void mujoco_close(EnvBatch *b);
 // Writes qpos, qvel and qacc_warmstart of every running row's next state. Rows in which MuJoCo
 // reports an error or bad numbers fail.
 void mujoco_step(EnvBatch *b, const double *action);
+
+// The sum of squares of one row's action: what its torques cost.
+double mujoco_effort(const Mujoco *m, const double *action);
 
 // EnvPhysics' raw, for state_dim components a state: mj_step on one mjData a thread.
 double mujoco_raw(Mujoco *m, int state_dim, int threads, int rows, int steps, const double *state,

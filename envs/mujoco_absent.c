@@ -20,6 +20,11 @@ void mujoco_step(EnvBatch *b, const double *action) {
     (void)b, (void)action;
 }
 
+double mujoco_effort(const Mujoco *m, const double *action) {
+    (void)m, (void)action;
+    return 0;
+}
+
 double mujoco_raw(Mujoco *m, int state_dim, int threads, int rows, int steps, const double *state,
                   const double *action) {
     (void)m, (void)state_dim, (void)threads, (void)rows, (void)steps, (void)state, (void)action;

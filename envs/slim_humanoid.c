@@ -14,6 +14,8 @@ enum { NQ = 24, NV = 23, NU = 17 };
 enum { QPOS, QVEL = QPOS + NQ, WARMSTART = QVEL + NV, STATE_DIM = WARMSTART + NV };
 enum { HEIGHT = QPOS + 2, FORWARD = QVEL };
 
+enum { RESET_NOISE, INERTIA }; // variants
+
 static_assert((int)STATE_DIM == (int)ENV_slim_humanoid_state, "envs.def: dims of the state");
 static_assert((int)ENV_slim_humanoid_obs == NQ - 2 + NV, "envs.def: dims of an observation");
 static_assert((int)ENV_slim_humanoid_action == NU, "envs.def: dims of an action");
@@ -31,7 +33,8 @@ static Mujoco body = {.name = "slim_humanoid",
                       .nv = NV,
                       .nu = NU,
                       .frame_skip = 5,
-                      .first = QPOS};
+                      .first = QPOS,
+                      .inertia = INERTIA};
 
 static bool open(EnvBatch *b, char *why, int why_size) {
     return mujoco_open(b, &body, why, why_size);
@@ -39,25 +42,26 @@ static bool open(EnvBatch *b, char *why, int why_size) {
 
 // The model's configuration, and U(-0.01, 0.01) on every coordinate and velocity. MuJoCo brings
 // the orientation back to unit length.
-static void reset(const double *task, uint64_t key, double *state) {
+static void reset(const double *variant, const double *task, uint64_t key, double *state) {
+    double half = spread * variant[RESET_NOISE];
+
     (void)task;
     memset(state, 0, STATE_DIM * sizeof *state);
     for (int k = 0; k < NQ; k++)
         state[QPOS + k] = mujoco_qpos0(&body)[k];
     for (int k = 0; k < NQ + NV; k++)
-        state[QPOS + k] += spread * (2 * env_random_uniform(key, (uint64_t)k) - 1);
+        state[QPOS + k] += half * (2 * env_random_uniform(key, (uint64_t)k) - 1);
 }
 
-static void step(EnvBatch *b, const double *action) {
+static void step(EnvBatch *b, const double *action, int first, int n) {
     int64_t rows = b->n;
 
     mujoco_step(b, action);
-    for (int64_t i = 0; i < rows; i++) {
+    for (int64_t i = first; i < first + n; i++) {
         if (!b->running[i])
             continue;
-        double height = b->next_state[HEIGHT * rows + i], squares = 0;
-        for (int k = 0; k < NU; k++)
-            squares += action[i * NU + k] * action[i * NU + k];
+        double height = b->next_state[HEIGHT * rows + i];
+        double squares = mujoco_effort(&body, action + i * NU);
         b->next_reward[i] = speed_weight * b->state[FORWARD * rows + i] - effort * squares +
                             (height >= lowest && height <= highest ? standing : 0.0);
     }

@@ -40,13 +40,14 @@ static void step(EnvBatch *b, const double *action) {
 // docs/adding-a-family.md.
 enum { POSITION, DOOR };
 
-static void corridor_reset(const double *task, uint64_t key, double *state) {
+static void corridor_reset(const double *variant, const double *task, uint64_t key, double *state) {
+    (void)variant;
     state[POSITION] = env_random_uniform(key, 0) - 0.5;
     state[DOOR] = task[0];
 }
 
-static void corridor_step(EnvBatch *b, const double *action) {
-    for (int i = 0; i < b->n; i++) {
+static void corridor_step(EnvBatch *b, const double *action, int first, int n) {
+    for (int i = first; i < first + n; i++) {
         double position = b->state[POSITION * b->n + i] + action[i] - 1.0;
         double door = b->state[DOOR * b->n + i];
         b->next_state[POSITION * b->n + i] = position;

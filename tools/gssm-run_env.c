@@ -24,7 +24,10 @@ static void put_family_json(Buf *b, const EnvFamily *f) {
     buf_puts(b, ", \"task\": [");
     for (int k = 0; k < f->task_dim; k++)
         buf_printf(b, "%s\"%s\"", k ? ", " : "", f->task[k].name);
-    buf_puts(b, "]}");
+    buf_puts(b, "], \"variant\": {");
+    for (int k = 0; k < env_variants(f); k++)
+        buf_printf(b, "%s\"%s\": %g", k ? ", " : "", f->variant[k].name, f->variant[k].usual);
+    buf_puts(b, "}}");
 }
 
 static void put_family(Buf *b, const EnvFamily *f) {
@@ -40,6 +43,11 @@ static void put_family(Buf *b, const EnvFamily *f) {
         const EnvParam *p = &f->task[k];
         buf_printf(b, "  task %-10s             %s, %g to %g %s (usual %g)\n", p->name, p->doc,
                    p->least, p->most, p->unit, p->usual);
+    }
+    for (int k = 0; k < env_variants(f); k++) {
+        const EnvVariant *v = &f->variant[k];
+        buf_printf(b, "  variant %-12s        %s; %g to %g (usual %g)\n", v->name, v->doc, v->least,
+                   v->most, v->usual);
     }
 }
 
@@ -65,6 +73,18 @@ static int env_ls(const EnvOptions *o) {
 }
 
 // ---- episodes of random actions -----------------------------------------------------------------
+
+bool env_open(EnvBatch *b, const EnvOptions *o, const EnvFamily *f, int rows, int threads, RtPool *pool,
+              char *why, int why_size) {
+    if (!env_batch_open(b, f, rows, threads, why, why_size))
+        return false;
+    b->run = pool ? rt_pool_run_on : NULL;
+    b->pool = pool;
+    if (!o->variant || env_parse_variant(f, o->variant, b->variant, why, why_size))
+        return true;
+    env_batch_close(b);
+    return false;
+}
 
 void env_random_actions(const EnvBatch *b, uint64_t seed, int first, int step, double *action) {
     for (int i = 0; i < b->n; i++)
@@ -127,7 +147,7 @@ static int env_show(const EnvOptions *o, const EnvFamily *f, char *why, int why_
     double *states = calloc(((size_t)f->horizon + 1) * (size_t)f->state_dim, sizeof *states);
     int n = 0;
 
-    if (!rewards || !states || !env_batch_open(&b, f, 1, 1, why, why_size)) {
+    if (!rewards || !states || !env_open(&b, o, f, 1, 1, NULL, why, why_size)) {
         free(rewards);
         free(states);
         return EXIT_MISSING;
@@ -187,6 +207,8 @@ int command_env(const OptCommand *self, int argc, char **argv) {
     EnvOptions o = {.threads = 1};
     const Opt table[] = {
         {"task", 0, OPT_TEXT, &o.task, "NAME=X,...", "a task by hand (drawn)", 0, 0},
+        {"variant", 0, OPT_TEXT, &o.variant, "NAME=X,...", "variants of the family (the usual)", 0,
+         0},
         {"seed", 0, OPT_INT, &o.seed, "N", "of tasks, starts and actions (0)", 0, INT64_MAX},
         {"rows", 0, OPT_INT, &o.rows, "N",
          "episodes side by side of bench (1000, or 64 on a simulator)", 1, 1000000},

@@ -3,12 +3,18 @@
 #define TOOLS_GSSM_RUN_ENV_H
 
 #include "envs/env.h"
+#include "runtime/exec/pool.h"
 
 typedef struct EnvOptions {
-    const char *name, *task, *policy, *module, *output;
+    const char *name, *task, *variant, *policy, *module, *output;
     int64_t seed, rows, threads;
     bool json;
 } EnvOptions;
+
+// Opens a batch for the variant of --variant, whose steps may use the threads of `pool`; NULL: its
+// own or none. False with a sentence in `why`.
+bool env_open(EnvBatch *b, const EnvOptions *o, const EnvFamily *f, int rows, int threads, RtPool *pool,
+              char *why, int why_size);
 
 // Draws the actions of step `step` for all rows, each by its row's key; row 0 is episode `first`.
 void env_random_actions(const EnvBatch *b, uint64_t seed, int first, int step, double *action);

@@ -26,7 +26,7 @@ static bool run_rows(const EnvOptions *o, const EnvFamily *f, int first, int row
     size_t width = (size_t)f->obs_dim + 1;
     double *action = calloc((size_t)(rows * f->action_dim), sizeof *action);
     double *all = calloc((size_t)rows * STEPS * width, sizeof *all);
-    bool done = action && all && env_batch_open(&b, f, rows, threads, why, why_size);
+    bool done = action && all && env_open(&b, o, f, rows, threads, NULL, why, why_size);
 
     if (!done) {
         free(action);
@@ -88,7 +88,7 @@ static bool state_is_all(const EnvOptions *o, const EnvFamily *f, const Buf *all
     bool done = true;
 
     (void)all;
-    if (!env_batch_open(&b, f, 1, 1, why, why_size))
+    if (!env_open(&b, o, f, 1, 1, NULL, why, why_size))
         return false;
     done = env_reset_all(&b, o, 0, why, why_size);
     for (int t = 0; t < STEPS && done && b.running[0]; t++) {
@@ -96,7 +96,7 @@ static bool state_is_all(const EnvOptions *o, const EnvFamily *f, const Buf *all
         memcpy(task, b.task, (size_t)f->task_dim * sizeof *task);
         env_random_actions(&b, (uint64_t)o->seed, 0, t, action);
         done = env_batch_step(&b, action, why, why_size) &&
-               env_batch_open(&fresh, f, 1, 1, why, why_size);
+               env_open(&fresh, o, f, 1, 1, NULL, why, why_size);
         if (!done)
             break;
         done = env_batch_reset_to(&fresh, 0, task, state, why, why_size) &&
@@ -126,7 +126,7 @@ static bool bad_is_refused(const EnvOptions *o, const EnvFamily *f, const Buf *a
     EnvBatch b;
 
     (void)all;
-    if (!env_batch_open(&b, f, 1, 1, why, why_size))
+    if (!env_open(&b, o, f, 1, 1, NULL, why, why_size))
         return false;
     bool done = env_reset_all(&b, o, 0, why, why_size);
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
@@ -175,10 +175,11 @@ int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
 
 // A round is the same BENCH_STEPS steps of every row, from the same states and with the same
 // actions, as often as it takes to last for round_seconds.
-enum { ROUNDS = 5, BENCH_STEPS = 100 };
-static const double round_seconds = 0.3;
+enum { ROUNDS = 9, BENCH_STEPS = 100 };
+static const double round_seconds = 0.2;
 
-// A policy that acts in the loop, with fresh parameters; all zero where none was asked for.
+// A policy that acts in the loop, with fresh parameters; but for the threads all zero where none
+// was asked for.
 typedef struct Loop {
     Arena arena;
     Diag diag;
@@ -227,7 +228,6 @@ static bool open_loop(Loop *l, const EnvOptions *o, const EnvBatch *b, char *why
         diag_print(&l->diag, stderr, false);
         return false;
     }
-    l->pool = rt_pool_new((int)o->threads);
     l->call = rt_call_new(l->program, l->state, l->pool);
     l->in = rt_call_find_input(l->call, "features");
     l->out = rt_call_find_output(l->call, "a");
@@ -301,14 +301,17 @@ static double time_round(const Round *r) {
 
 static double time_raw(const Round *r, int threads) {
     const EnvFamily *f = r->b->family;
-    double best = 0, start = rt_now();
+    double start = rt_now(), spent = 0;
+    int64_t steps = 0;
 
     if (!f->physics->raw)
         return NAN;
-    do
-        best = fmax(best, f->physics->raw(threads, r->b->n, r->steps, r->state, r->action));
-    while (rt_now() - start < round_seconds);
-    return best;
+    while (spent < round_seconds) {
+        f->physics->raw(threads, r->b->n, r->steps, r->state, r->action);
+        steps += (int64_t)r->b->n * r->steps;
+        spent = rt_now() - start;
+    }
+    return (double)steps / spent;
 }
 
 static void print_bench(const EnvOptions *o, const EnvBatch *b, double best, double raw) {
@@ -365,8 +368,11 @@ int env_bench(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
         r.steps = f->horizon;
     r.action = calloc((size_t)(rows * f->action_dim) * (size_t)r.steps, sizeof *r.action);
     double *state = calloc((size_t)rows * (size_t)f->state_dim, sizeof *state);
-    bool done = r.action && state && env_batch_open(&b, f, rows, (int)o->threads, why, why_size);
+    loop.pool = rt_pool_new((int)o->threads);
+    bool done = r.action && state &&
+                env_open(&b, o, f, rows, (int)o->threads, loop.pool, why, why_size);
     if (!done) {
+        close_loop(&loop);
         free(r.action);
         free(state);
         return EXIT_MISSING;

@@ -131,3 +131,7 @@ void rt_pool_run(RtPool *p, int n, void (*work)(void *data, int thread, int n), 
     for (int left; (left = atomic_load_explicit(&p->running, memory_order_acquire)) > 0;)
         wait_while(&p->running, left);
 }
+
+void rt_pool_run_on(void *pool, int n, void (*work)(void *data, int thread, int n), void *data) {
+    rt_pool_run(pool, n, work, data);
+}

@@ -19,6 +19,9 @@ int rt_pool_size(const RtPool *p);
 // are done. n <= rt_pool_size(). One run at a time.
 void rt_pool_run(RtPool *p, int n, void (*work)(void *data, int thread, int n), void *data);
 
+// The same, for code that knows of no RtPool (EnvBatch.run); `pool` is one.
+void rt_pool_run_on(void *pool, int n, void (*work)(void *data, int thread, int n), void *data);
+
 // Processors this process may run on.
 int rt_pool_available(void);
 

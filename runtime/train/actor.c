@@ -238,6 +238,8 @@ RtActor *rt_actor_new(const RtActorDef *def, RtScene *scene) {
         rt_actor_free(a);
         return NULL;
     }
+    a->batch.run = rt_pool_run_on;
+    a->batch.pool = scene->world->pool;
     size_t n = (size_t)def->rows, k = (size_t)def->steps;
     a->rows_each = (int)(def->rows / def->tasks);
     for (int i = 0; i < a->n_carry && def->keeps_carry; i++)
