@@ -70,6 +70,9 @@ static const struct {
     {"env lst", "gssm-run env: 'lst' is none of ls, bench, check and show; did you mean 'ls'?\n"},
     {"env ls cartpol",
      "gssm-run env: no family of tasks is called 'cartpol'; did you mean 'cartpole'?\n"},
+    {"env ls --variant=inertia=1", "gssm-run env: --variant is of one family: name it\n"},
+    {"env show cartpole --variant=cost_haf=0",
+     "gssm-run env: cartpole has no variant 'cost_haf'; did you mean 'cost_half'?\n"},
     {"table", "gssm-run table: RUN... is missing\n"},
     {"table --format=txt a",
      "gssm-run table: --format is 'txt', and should be text, csv, latex or json; did you mean "

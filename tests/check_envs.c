@@ -8,6 +8,7 @@
 
 #include "envs/env.h"
 #include "envs/env_random.h"
+#include "runtime/exec/pool.h"
 #include "runtime/record/safetensors.h"
 
 enum { WHY = 256 };
@@ -118,6 +119,10 @@ START_TEST(every_row_is_complete) {
     ck_assert(f->task_dim == ENV_TASK_MAX || !f->task[f->task_dim].name);
     env_usual_task(f, task);
     ck_assert_msg(env_check_task(f, task, why, WHY), "%s", why);
+    ck_assert_int_gt(env_variants(f), 0);
+    for (int k = 0; k < env_variants(f); k++)
+        ck_assert(f->variant[k].least <= f->variant[k].usual &&
+                  f->variant[k].usual <= f->variant[k].most);
 }
 END_TEST
 
@@ -394,6 +399,95 @@ START_TEST(a_wrong_task_is_explained) {
 }
 END_TEST
 
+// ---- variants
+
+START_TEST(a_variant_is_read_from_text) {
+    double v[ENV_VARIANT_MAX] = {-1};
+    char why[WHY] = "";
+
+    ck_assert_int_eq(env_variants(cartpole()), 3);
+    ck_assert_msg(env_parse_variant(cartpole(), "cost_half=0", v, why, WHY), "%s", why);
+    ck_assert(v[0] == 1 && v[1] == 0 && v[2] == 1);
+    ck_assert_msg(env_parse_variant(cartpole(), " tip_sign = -1 , reset_noise=5", v, why, WHY),
+                  "%s", why);
+    ck_assert(v[0] == 5 && v[1] == 1 && v[2] == -1);
+}
+END_TEST
+
+static const struct {
+    const char *text, *why;
+} bad_variants[] = {
+    {"cost_haf=0", "cartpole has no variant 'cost_haf'; did you mean 'cost_half'?"},
+    {"gravity=1", "cartpole has no variant 'gravity'; it has reset_noise, cost_half, tip_sign"},
+    {"tip_sign=2", "cartpole: tip_sign is 2, and must lie between -1 and 1"},
+    {"tip_sign=nan", "cartpole: tip_sign is nan, and must lie between -1 and 1"},
+    {"tip_sign", "cartpole: expected name=value, found 'tip_sign'"},
+};
+enum { N_BAD_VARIANTS = sizeof bad_variants / sizeof *bad_variants };
+
+START_TEST(a_wrong_variant_is_explained) {
+    double v[ENV_VARIANT_MAX] = {-1, -1, -1, -1};
+    char why[WHY] = "";
+
+    ck_assert(!env_parse_variant(cartpole(), bad_variants[_i].text, v, why, WHY));
+    ck_assert_str_eq(why, bad_variants[_i].why);
+    for (int k = 0; k < ENV_VARIANT_MAX; k++)
+        ck_assert(v[k] == -1);
+}
+END_TEST
+
+// The reward of a Cart-Pole that leans to the right, and after a step without force.
+static void rewards_of(const char *variant, double reward[2]) {
+    const double task[] = {1.5, 0.85}, leaning[] = {0.1, 0, 0.2, 0};
+    char why[WHY] = "";
+    EnvBatch b = open_batch(cartpole(), 1);
+
+    ck_assert(env_parse_variant(cartpole(), variant, b.variant, why, WHY));
+    ck_assert(env_batch_reset_to(&b, 0, task, leaning, why, WHY));
+    reward[0] = b.reward[0];
+    step(&b, (double[]){0});
+    reward[1] = b.reward[0];
+    env_batch_close(&b);
+}
+
+START_TEST(variants_of_cartpole_change_its_cost) {
+    double usual[2], table[2], mirrored[2];
+
+    rewards_of("", usual);
+    rewards_of("cost_half=0", table);
+    rewards_of("tip_sign=-1", mirrored);
+    for (int i = 0; i < 2; i++)
+        ck_assert_double_eq_tol(1 + table[i], (1 + usual[i]) * (1 + usual[i]), 1e-14);
+    double across = 0.1 - 0.6 * sin(0.2), down = 0.6 * cos(0.2) - 0.6;
+    ck_assert_double_eq_tol(mirrored[0], exp(-8 * (across * across + down * down)) - 1, 1e-14);
+}
+END_TEST
+
+START_TEST(reset_noise_scales_the_spread_of_initial_states) {
+    const EnvFamily *f = env_get(_i);
+    double task[ENV_TASK_MAX], state[3][ENV_STATE_MAX], apart = 0;
+    char why[WHY] = "";
+    EnvBatch b;
+
+    env_usual_task(f, task);
+    if (!env_batch_open(&b, f, 1, 1, why, WHY))
+        return; // a build without its simulator
+    ck_assert_str_eq(f->variant[0].name, "reset_noise");
+    for (int noise = 0; noise < 3; noise++) {
+        b.variant[0] = noise;
+        reset(&b, 0, task, 5);
+        env_batch_get_state(&b, 0, state[noise]);
+    }
+    for (int k = 0; k < f->state_dim; k++) {
+        double once = state[1][k] - state[0][k], twice = state[2][k] - state[0][k];
+        ck_assert_double_eq_tol(twice, 2 * once, 1e-12);
+        apart += fabs(once);
+    }
+    ck_assert(apart > 0);
+    env_batch_close(&b);
+}
+END_TEST
+
 // ---- Cart-Pole against numbers of the reference
 
 static const double *read_array(const RtTensorFile *file, const char *name, int64_t elements) {
@@ -538,6 +632,53 @@ START_TEST(a_row_has_the_same_bits_in_every_batch) {
     free(together);
     free(sevens);
     free(alone);
+}
+END_TEST
+
+enum { MANY = 1000 };
+
+// Ten steps of many rows on `threads` threads; the episodes of some rows break down. Observations
+// and rewards go to `path`, (MANY, 5), how the last failed to `failure`.
+static void run_many(int threads, double *path, EnvBatch *b) {
+    const double task[] = {1.2, 0.8};
+    static double action[MANY];
+    char why[WHY] = "";
+    RtPool *pool = threads > 1 ? rt_pool_new(threads) : NULL;
+
+    ck_assert(env_batch_open(b, cartpole(), MANY, threads, why, WHY));
+    b->run = pool ? rt_pool_run_on : NULL;
+    b->pool = pool;
+    for (int i = 0; i < MANY; i++) {
+        reset(b, i, task, (uint64_t)i);
+        if (i % 100 == 7)
+            ck_assert(env_batch_reset_to(b, i, task, (double[]){0, 0, 0, 1e200}, why, WHY));
+    }
+    for (int t = 0; t < 10; t++) {
+        for (int i = 0; i < MANY; i++)
+            env_random_action(cartpole(), env_random_key(1, "explore", i, 0), t, &action[i]);
+        step(b, action);
+    }
+    for (int i = 0; i < MANY; i++) {
+        memcpy(path + i * 5, b->observation + i * 4, 4 * sizeof *path);
+        path[i * 5 + 4] = b->reward[i];
+    }
+    if (pool)
+        rt_pool_free(pool);
+}
+
+START_TEST(rows_have_the_same_bits_on_threads_of_the_caller) {
+    static double one[MANY * 5], more[MANY * 5];
+    EnvBatch a, b;
+
+    run_many(1, one, &a);
+    run_many(_i, more, &b);
+    ck_assert_mem_eq(one, more, sizeof one);
+    ck_assert_int_eq(b.n_failed, 10);
+    ck_assert_int_eq(a.n_failed, 10);
+    ck_assert_str_eq(a.failure, b.failure);
+    ck_assert_mem_eq(a.failed, b.failed, MANY * sizeof *a.failed);
+    env_batch_close(&a);
+    env_batch_close(&b);
 }
 END_TEST
 
@@ -782,6 +923,13 @@ static Suite *envs_suite(void) {
     tcase_add_loop_test(tasks, a_wrong_task_is_explained, 0, N_BAD);
     suite_add_tcase(s, tasks);
 
+    TCase *variants = tcase_create("variants");
+    tcase_add_test(variants, a_variant_is_read_from_text);
+    tcase_add_loop_test(variants, a_wrong_variant_is_explained, 0, N_BAD_VARIANTS);
+    tcase_add_test(variants, variants_of_cartpole_change_its_cost);
+    tcase_add_loop_test(variants, reset_noise_scales_the_spread_of_initial_states, 0, env_count());
+    suite_add_tcase(s, variants);
+
     TCase *pole = tcase_create("cartpole");
     tcase_add_test(pole, cartpole_agrees_with_the_reference);
     tcase_add_test(pole, cartpole_force_is_clipped);
@@ -791,6 +939,7 @@ static Suite *envs_suite(void) {
 
     TCase *batch = tcase_create("batch");
     tcase_add_loop_test(batch, a_row_has_the_same_bits_in_every_batch, 0, env_count() + 1);
+    tcase_add_loop_test(batch, rows_have_the_same_bits_on_threads_of_the_caller, 2, 5);
     tcase_add_test(batch, a_reset_does_not_depend_on_what_the_row_did);
     tcase_add_test(batch, a_reset_of_one_row_leaves_the_others);
     tcase_add_loop_test(batch, a_refused_action_changes_nothing, 0, N_BAD_ACTIONS);

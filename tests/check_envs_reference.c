@@ -364,6 +364,36 @@ START_TEST(threads_do_not_change_a_bit) {
 }
 END_TEST
 
+// What is observed after five random actions, in a task of mass scale `mass`.
+static void fall(const char *name, const char *variant, double mass, double *observation) {
+    double action[ENV_STATE_MAX];
+    EnvBatch b = open_batch(name, 1);
+
+    ck_assert_msg(env_parse_variant(b.family, variant, b.variant, why, WHY), "%s", why);
+    ck_assert(env_batch_reset(&b, 0, (double[]){mass, 1}, 1, why, WHY));
+    for (int t = 0; t < 5; t++) {
+        explore(&b, 0, action);
+        step(&b, action);
+    }
+    memcpy(observation, b.observation, (size_t)b.family->obs_dim * sizeof *observation);
+    env_batch_close(&b);
+}
+
+START_TEST(inertia_goes_with_the_mass_where_the_variant_says_so) {
+    double usual[ENV_STATE_MAX], consistent[ENV_STATE_MAX];
+    size_t size = (size_t)env_find(bodies[_i].name)->obs_dim * sizeof *usual;
+
+    fall(bodies[_i].name, "", 1, usual);
+    fall(bodies[_i].name, "inertia=1", 1, consistent);
+    ck_assert_mem_eq(usual, consistent, size);
+    fall(bodies[_i].name, "", 0.8, usual);
+    fall(bodies[_i].name, "inertia=0", 0.8, consistent);
+    ck_assert_mem_eq(usual, consistent, size);
+    fall(bodies[_i].name, "inertia=1", 0.8, consistent);
+    ck_assert_mem_ne(usual, consistent, size);
+}
+END_TEST
+
 // A state taken out at any step and put into another batch goes on to the same bits.
 START_TEST(a_state_carries_all_that_a_simulation_is) {
     double action[ENV_STATE_MAX], state[ENV_STATE_MAX], task[ENV_TASK_MAX];
@@ -443,6 +473,7 @@ static Suite *reference_suite(void) {
     tcase_add_loop_test(mujoco, transitions_agree_with_the_stock_models, 0, N_BODIES);
     tcase_add_loop_test(mujoco, known_policies_have_their_known_scores, 0, N_KNOWN);
     tcase_add_loop_test(mujoco, threads_do_not_change_a_bit, 0, N_BODIES);
+    tcase_add_loop_test(mujoco, inertia_goes_with_the_mass_where_the_variant_says_so, 0, N_BODIES);
     tcase_add_loop_test(mujoco, a_state_carries_all_that_a_simulation_is, 0, N_BODIES);
     tcase_add_loop_test(mujoco, a_simulation_that_explodes_ends_alone, 0, 2 * N_BODIES);
     suite_add_tcase(s, mujoco);

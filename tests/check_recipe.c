@@ -315,6 +315,14 @@ static const struct {
                     "   1 | env=cartpol\n"
                     "     |     ^\n"
                     "command line:1:5: note: did you mean 'cartpole'?\n"},
+    {"variant.tip_sing=1", "1:9: error[E0203]: unknown key 'tip_sing' in variant\n"
+                           "   1 | variant.tip_sing=1\n"
+                           "     |         ^\n"
+                           "command line:1:9: note: did you mean 'tip_sign'?\n"},
+    {"variant.tip_sign=2", "1:18: error[E0702]: tip_sign is '2', and should be a number from -1 "
+                           "to 1\n"
+                           "   1 | variant.tip_sign=2\n"
+                           "     |                  ^\n"},
     {"dtype=f3", "1:7: error[E0702]: dtype is 'f3', and should be f32 or f64\n"
                  "   1 | dtype=f3\n"
                  "     |       ^\n"

@@ -230,6 +230,13 @@ int command_env(const OptCommand *self, int argc, char **argv) {
     o.name = rest.n > 1 ? rest.items[1] : NULL;
     if (o.name && !env_find(o.name))
         return refuse_family(self, o.name);
+    if (o.variant && !o.name)
+        return opt_refuse(self, "--variant is of one family: name it");
+    double variant[ENV_VARIANT_MAX];
+    char why[256];
+    if (o.variant &&
+        !env_parse_variant(env_find(o.name), o.variant, variant, why, sizeof why))
+        return opt_refuse(self, "%s", why);
     if (strcmp(action, "ls") == 0)
         return env_ls(&o);
     if (strcmp(action, "bench") == 0)

@@ -238,6 +238,7 @@ RtActor *rt_actor_new(const RtActorDef *def, RtScene *scene) {
         rt_actor_free(a);
         return NULL;
     }
+    memcpy(a->batch.variant, scene->recipe->variant, sizeof a->batch.variant);
     a->batch.run = rt_pool_run_on;
     a->batch.pool = scene->world->pool;
     size_t n = (size_t)def->rows, k = (size_t)def->steps;

@@ -16,7 +16,7 @@ enum { MAX_ITERATIONS = 1000000, MAX_TEST = 100000, MAX_TASKS = 1000 };
 
 // in the order that a resolved recipe has them
 const char *const rt_recipe_keys[] = {
-    "experiment", "system",      "env",    "profile",    "seed",
+    "experiment", "system",      "env",    "variant",    "profile", "seed",
     "iterations", "dtype",       "target", "bind",       "set",
     "dims",       "state",       "transitions", "tasks", "every_task", "every_iteration",
     "log",        "checkpoints", "test",        "paper", "departs",
@@ -280,6 +280,25 @@ static void read_family(RtRecipe *r, RtReader *in) {
     }
 }
 
+// `variant: {inertia: 1}`: of the family.
+static void read_variant(RtRecipe *r, RtReader *in) {
+    const char *known[ENV_VARIANT_MAX + 1] = {NULL};
+    int n = r->family ? env_variants(r->family) : 0;
+    const Yaml *map = n > 0 ? rt_read_map(in, r->root, "variant") : NULL;
+
+    if (n > 0)
+        env_usual_variant(r->family, r->variant);
+    if (!map)
+        return;
+    for (int i = 0; i < n; i++)
+        known[i] = r->family->variant[i].name;
+    rt_read_keys(in, map, known, "variant");
+    for (int i = 0; i < n; i++) {
+        const EnvVariant *v = &r->family->variant[i];
+        rt_read_real(in, map, v->name, v->least, v->most, &r->variant[i]);
+    }
+}
+
 // `windows: {rows: 32, context: 16}`
 static void read_windows(RtTest *t, RtReader *in, const Yaml *test) {
     static const char *const known[] = {"rows", "context", NULL};
@@ -408,6 +427,7 @@ static void read_root(RtRecipe *r, RtReader *in) {
 
     rt_read_keys(in, r->root, rt_recipe_keys, "the recipe");
     read_family(r, in);
+    read_variant(r, in);
     rt_read_need(in, r->root, "system", "the recipe");
     rt_read_need(in, r->root, "bind", "the recipe");
     rt_read_need(in, r->root, "iterations", "the recipe");

@@ -34,6 +34,7 @@ typedef struct RtRecipe {
 
     const char *experiment, *system, *env, *profile, *target;
     const EnvFamily *family;
+    double variant[ENV_VARIANT_MAX]; // of the family
     int64_t seed, iterations, checkpoints;
     int64_t iterations_each; // until other tasks are current
     int64_t at_once;         // current tasks
