@@ -173,6 +173,8 @@ START_TEST(a_dry_run_shows_the_recipe_and_creates_nothing) {
     ck_assert_ptr_nonnull(strstr(cli.out.data, "# command line"));
     ck_assert_ptr_nonnull(
         strstr(cli.out.data, "# real episodes: 4 (2 of new tasks, 2 of iterations)"));
+    ck_assert_ptr_nonnull(
+        strstr(cli.out.data, "# variant of cartpole: reset_noise=1, cost_half=1, tip_sign=1\n"));
     ck_assert_ptr_nonnull(strstr(cli.out.data, "# time expected:"));
     ck_assert_int_eq(run("ls"), EXIT_MISSING);
 }

@@ -240,6 +240,14 @@ static void put_stages(Buf *b, const RtStages *list, int64_t often, double *flop
     }
 }
 
+// "# variant of half_cheetah: reset_noise=1, inertia=0"
+static void put_variant(Buf *b, const RtRecipe *r) {
+    buf_printf(b, "# variant of %s:", r->family->name);
+    for (int k = 0; k < env_variants(r->family); k++)
+        buf_printf(b, "%s %s=%g", k ? "," : "", r->family->variant[k].name, r->variant[k]);
+    buf_puts(b, "\n");
+}
+
 void rt_put_plan(Buf *b, RtDriver *d) {
     const RtRecipe *r = d->recipe;
     int64_t tasks = rt_recipe_tasks(r);
@@ -254,6 +262,7 @@ void rt_put_plan(Buf *b, RtDriver *d) {
                "# real episodes: %" PRId64 " (%" PRId64 " of new tasks, %" PRId64
                " of iterations), %" PRId64 " transitions\n",
                first + then, first, then, transitions);
+    put_variant(b, r);
     buf_printf(b, "# parameters: %" PRId64 "\n", rt_state_count(home, ""));
     rt_world_bind(d->world, copy);
     put_stages(b, &r->every_task, tasks / r->at_once, &flops, &seconds);
