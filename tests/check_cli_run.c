@@ -59,6 +59,9 @@ static const struct {
     {"train a b", "gssm-run train: 'b' is a second recipe, after 'a'\n"},
     {"train --seeds=3..1", "gssm-run train: --seeds is '3..1', and should be as 0..4 or 0,1,2\n"},
     {"train --sweep=rate", "gssm-run train: --sweep is 'rate', and should be as KEY=a,b\n"},
+    {"train --jobs=0",
+     "gssm-run train: --jobs is '0', and should be a whole number from 1 to 1024\n"},
+    {"resume --job=2 a", "gssm-run resume: no option is called '--job'; did you mean '--jobs'?\n"},
     {"train --system=gssm default",
      "gssm-run train: --system and --env name recipes, and 'default' is one already\n"},
     {"resume", "gssm-run resume: RUN is missing\n"},
@@ -241,15 +244,142 @@ START_TEST(train_test_table_ls_and_show_go_together) {
 }
 END_TEST
 
+// ---- sweeps -------------------------------------------------------------------------------------
+
+// The number of runs that `ls` lists in `state`.
+static int count_runs(const char *state) {
+    int n = 0;
+
+    ck_assert_int_eq(run("ls --json"), EXIT_OK);
+    cJSON *list = cJSON_Parse(cli.out.data), *item;
+    cJSON_ArrayForEach(item, list)
+        n += strcmp(cJSON_GetObjectItem(item, "state")->valuestring, state) == 0;
+    cJSON_Delete(list);
+    return n;
+}
+
+// Runs a command that prints the folder of a sweep, and keeps that in `folder`.
+static void run_sweep(int code, char folder[256], const char *arguments) {
+    ck_assert_int_eq(run(arguments), code);
+    snprintf(folder, 256, "%.*s", (int)strcspn(cli.out.data, "\n"), cli.out.data);
+    ck_assert_str_eq(cli.out.data + strlen(folder), "\n");
+}
+
 START_TEST(seeds_and_sweeps_make_several_runs) {
+    char arguments[512], folder[256];
+
+    snprintf(arguments, sizeof arguments, "train --seeds=0..1 --sweep fit.times=2,3 --test %s",
+             tiny);
+    run_sweep(EXIT_OK, folder, arguments);
+    cli_expect_err(&cli, "started: cartpole__gssm__0__000-fit.times-2\n");
+    cli_expect_err(&cli, "done: cartpole__gssm__1__003-fit.times-3, ");
+    cli_expect_err(&cli, "\n4 of 4 runs done, 0 failed\n");
+    ck_assert_int_eq(count_runs("done"), 4);
+
+    // seeds are one line, values of the key are lines of their own
+    ck_assert_int_eq(run_on(folder, "table @ --json"), EXIT_OK);
+    cJSON *table = cJSON_Parse(cli.out.data), *row = cJSON_GetArrayItem(table, 1);
+    ck_assert_int_eq(cJSON_GetArraySize(table), 2);
+    ck_assert_str_eq(cJSON_GetObjectItem(row, "swept")->valuestring, "fit.times=3");
+    ck_assert_int_eq(cJSON_GetObjectItem(row, "seeds")->valueint, 2);
+    cJSON_Delete(table);
+
+    // nothing is left to do; a run that is gone is made again, with the same events
+    ck_assert_int_eq(run_on(folder, "resume @"), EXIT_OK);
+    ck_assert_ptr_null(strstr(cli.err.data, "started"));
+    ck_assert_int_eq(cli_shell(&cli,
+                               "cd \"$DIR/%s\" && mv cartpole__gssm__1__002-fit.times-2 $DIR/old &&"
+                               " rm cartpole__gssm__0__000-fit.times-2/eval/*",
+                               folder),
+                     EXIT_OK);
+    ck_assert_int_eq(run_on(folder, "resume @ --jobs=1"), EXIT_OK);
+    cli_expect_err(&cli, "going on: cartpole__gssm__0__000-fit.times-2\n");
+    cli_expect_err(&cli, "started: cartpole__gssm__1__002-fit.times-2\n");
+    ck_assert_int_eq(
+        cli_shell(&cli, "cd $DIR/%s/cartpole__gssm__1__002-fit.times-2 &&"
+                        " cmp events.jsonl $DIR/old/events.jsonl && cmp config.yaml $DIR/old/config.yaml"
+                        " && ls eval/*.json ../cartpole__gssm__0__000-fit.times-2/eval/*.json",
+                  folder),
+        EXIT_OK);
+}
+END_TEST
+
+START_TEST(a_dry_run_of_a_sweep_lists_its_runs) {
     char arguments[512];
 
-    snprintf(arguments, sizeof arguments, "train -q --seeds=0..1 --sweep fit.times=2,3 %s", tiny);
+    snprintf(arguments, sizeof arguments,
+             "train --dry-run --system=gssm,dropout --env=cartpole --seeds=3,5 --jobs=2 --threads=5 "
+             "iterations=2 test.tasks=2");
     ck_assert_int_eq(run(arguments), EXIT_OK);
-    ck_assert_int_eq(run("ls --json"), EXIT_OK);
-    cJSON *list = cJSON_Parse(cli.out.data);
-    ck_assert_int_eq(cJSON_GetArraySize(list), 4);
-    cJSON_Delete(list);
+    cli_expect_out(&cli, "cartpole__gssm__3__000  cartpole/gssm, profile paper: 2 iterations, 4 real");
+    cli_expect_out(&cli, "cartpole__dropout__5__003  cartpole/dropout");
+    cli_expect_out(&cli, "\n4 runs, 2 at once, threads of each: 2\n");
+    ck_assert_int_eq(run("ls"), EXIT_MISSING);
+}
+END_TEST
+
+START_TEST(one_bad_recipe_of_a_sweep_begins_nothing) {
+    ck_assert_int_eq(run("train --system=gssm,gsm --env=cartpole"), EXIT_BAD_USAGE);
+    cli_expect_err(&cli, "there is no recipe 'cartpole/gsm'");
+    cli_expect_err(&cli, "did you mean 'cartpole/gssm'?");
+    ck_assert_int_eq(run("train --sweep fit.tmes=1,2 default"), EXIT_BAD_USAGE);
+    cli_expect_err(&cli, "did you mean 'times'?");
+    ck_assert_int_eq(run("ls"), EXIT_MISSING);
+}
+END_TEST
+
+// The first run's recipe is spoilt once the sweep has begun.
+START_TEST(a_run_that_fails_is_told_and_the_others_go_on) {
+    char arguments[512], folder[256];
+
+    snprintf(arguments, sizeof arguments, "train -q --seeds=0..2 --jobs=1 %s", tiny);
+    run_sweep(EXIT_OK, folder, arguments);
+    ck_assert_int_eq(cli_shell(&cli,
+                               "cd $DIR/%s && rm -r cartpole__gssm__0__000 cartpole__gssm__2__002 &&"
+                               " echo 'iterations: x' >recipes/cartpole__gssm__0__000.yaml",
+                               folder),
+                     EXIT_OK);
+    ck_assert_int_eq(run_on(folder, "resume @"), EXIT_BAD_INPUT);
+    cli_expect_err(&cli, "failed: cartpole__gssm__0__000: ");
+    cli_expect_err(&cli, "(exit code 65); see ");
+    cli_expect_err(&cli, "2 of 3 runs done, 1 failed; to go on: gssm-run resume ");
+    ck_assert_int_eq(count_runs("done"), 2);
+}
+END_TEST
+
+// Begins a long sweep of three, two at once, and stops it when the second run has done an iteration.
+static const char stopped[] =
+    "cd \"$DIR\"; \"$PROGRAM\" train --seeds=0..2 --jobs=2 --threads=2 %s iterations=200000 >out 2>err &\n"
+    "p=$!; for i in $(seq 600); do\n"
+    "    [ -f \"$(cat out)/cartpole__gssm__1__001/progress.csv\" ] && break; sleep 0.1\n"
+    "done; kill -TERM $p; wait $p; [ $? = 75 ] || exit 1; cat out; cat err >&2";
+
+START_TEST(a_sweep_that_is_stopped_goes_on) {
+    char folder[256];
+
+    ck_assert_int_eq(cli_shell(&cli, stopped, tiny), EXIT_OK);
+    snprintf(folder, sizeof folder, "%.*s", (int)strcspn(cli.out.data, "\n"), cli.out.data);
+    cli_expect_err(&cli, "stopped: cartpole__gssm__1__001\n");
+    cli_expect_err(&cli, "0 of 3 runs done, 0 failed; to go on: gssm-run resume ");
+    ck_assert_int_eq(count_runs("stopped"), 2);
+
+    // those that were stopped go on where they were
+    ck_assert_int_eq(cli_shell(&cli,
+                               "cd \"$DIR\"; \"$PROGRAM\" resume --jobs=2 %s >out 2>err & p=$!; sleep 1;"
+                               " kill -TERM $p; wait $p; [ $? = 75 ] || exit 1; cat err >&2",
+                               folder),
+                     EXIT_OK);
+    cli_expect_err(&cli, "going on: cartpole__gssm__0__000\n");
+    cli_expect_err(&cli, "going on: cartpole__gssm__1__001\n");
+}
+END_TEST
+
+START_TEST(what_is_no_sweep_is_told) {
+    cli_write(&cli, "sweep.json", "{\"schema\": 2}");
+    ck_assert_int_eq(run("resume ."), EXIT_BAD_INPUT);
+    cli_expect_err(&cli, "is not the file of a sweep, or one of another version");
+    ck_assert_int_eq(run("table ."), EXIT_BAD_INPUT);
+    cli_expect_err(&cli, "'.' is neither a run nor a folder of runs");
 }
 END_TEST
 
@@ -274,6 +404,11 @@ static Suite *cli_suite(void) {
     tcase_add_test(runs, a_dry_run_shows_the_recipe_and_creates_nothing);
     tcase_add_test(runs, train_test_table_ls_and_show_go_together);
     tcase_add_test(runs, seeds_and_sweeps_make_several_runs);
+    tcase_add_test(runs, a_dry_run_of_a_sweep_lists_its_runs);
+    tcase_add_test(runs, one_bad_recipe_of_a_sweep_begins_nothing);
+    tcase_add_test(runs, a_run_that_fails_is_told_and_the_others_go_on);
+    tcase_add_test(runs, a_sweep_that_is_stopped_goes_on);
+    tcase_add_test(runs, what_is_no_sweep_is_told);
     suite_add_tcase(s, runs);
     return s;
 }

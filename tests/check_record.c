@@ -1040,15 +1040,15 @@ START_TEST(a_later_run_of_the_same_seed_counts) {
 END_TEST
 
 // Runs that a swept key tells apart are rows of their own, whatever their seed.
-START_TEST(variants_are_rows_of_their_own) {
+START_TEST(what_was_swept_is_a_row_of_its_own) {
     RtTable t = {0};
     RtCell *cells;
     RtRow r = sample_row("a", "e", 0, 1);
     Buf b = {0};
 
-    r.variant = "latent=16";
+    r.swept = "latent=16";
     rt_table_add(&t, &r);
-    r.variant = "latent=32";
+    r.swept = "latent=32";
     rt_table_add(&t, &r);
     ck_assert_int_eq(rt_table_cells(&t, &cells), 2);
     ck_assert_uint_eq(t.notes.len, 0);
@@ -1356,7 +1356,7 @@ static Suite *record_suite(void) {
     tcase_add_test(tables, json_begins_with_the_keys_that_are_promised);
     tcase_add_test(tables, csv_and_latex_hold_the_same_cells);
     tcase_add_test(tables, a_later_run_of_the_same_seed_counts);
-    tcase_add_test(tables, variants_are_rows_of_their_own);
+    tcase_add_test(tables, what_was_swept_is_a_row_of_its_own);
     tcase_add_loop_test(tables, the_papers_spread_counts_before_ours, 0,
                         sizeof judged / sizeof *judged);
     tcase_add_test(tables, times_of_a_test_stand_beside_it);

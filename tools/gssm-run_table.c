@@ -12,7 +12,7 @@ static int read_runs(RtTable *t, const RtGivenRun *runs, int n, char *why, size_
     bool tested = false;
 
     for (int i = 0; i < n; i++) {
-        bool read = rt_table_read_run(t, runs[i].dir, runs[i].variant, why, why_size);
+        bool read = rt_table_read_run(t, runs[i].dir, runs[i].swept, why, why_size);
         if (!read && !runs[i].listed)
             return EXIT_BAD_INPUT;
         if (!read)

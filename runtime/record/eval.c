@@ -331,7 +331,7 @@ static int list_files(Arena *a, const char *path, char ***names) {
     return n;
 }
 
-bool rt_table_read_run(RtTable *t, const char *run_dir, const char *variant, char *why,
+bool rt_table_read_run(RtTable *t, const char *run_dir, const char *swept, char *why,
                        size_t why_size) {
     enum { MAX_FILE = 64 << 20 };
     Arena scratch = {0};
@@ -364,7 +364,7 @@ bool rt_table_read_run(RtTable *t, const char *run_dir, const char *variant, cha
     }
     if (done) {
         RtRow row = merged_row(&m, &scratch);
-        row.variant = variant ? variant : "";
+        row.swept = swept ? swept : "";
         rt_table_add(t, &row);
         note_test(&t->notes, run_dir, &row);
     }

@@ -37,7 +37,7 @@ static void put_part(Buf *b, const char *s) {
         buf_puts(b, "-");
 }
 
-static void put_name(Buf *b, const RtRunDef *def) {
+void rt_run_put_name(Buf *b, const RtRunDef *def) {
     char now[32];
     time_t t = time(NULL);
     struct tm parts;
@@ -62,8 +62,7 @@ static char *join(const char *dir, const char *name) {
     return b.data;
 }
 
-// Makes a folder of a name that is not taken, and leaves its path in `path`.
-static bool make_unique(Buf *path) {
+bool rt_run_make_unique(Buf *path) {
     size_t len = path->len;
 
     for (int i = 2; mkdir(path->data, 0777) != 0; i++) {
@@ -139,8 +138,8 @@ int rt_run_create(RtRun *run, const RtRunDef *def, char *why, size_t why_size) {
     if (!buf_make_dirs(def->root, why, why_size))
         return EXIT_CANNOT_CREATE;
     buf_printf(&path, "%s/", def->root);
-    put_name(&path, def);
-    if (!make_unique(&path)) {
+    rt_run_put_name(&path, def);
+    if (!rt_run_make_unique(&path)) {
         int code = fail(EXIT_CANNOT_CREATE, "create", path.data, why, why_size);
         buf_free(&path);
         return code;
@@ -270,22 +269,42 @@ static int compare_infos(const void *x, const void *y) {
     return strcmp(((const RtRunInfo *)x)->name, ((const RtRunInfo *)y)->name);
 }
 
-int rt_run_list(Arena *a, const char *root, RtRunInfo **runs, int *n, char *why, size_t why_size) {
-    DIR *folder = opendir(root);
-    int cap = 0;
+// The runs of a growing list.
+typedef struct Runs {
+    RtRunInfo *items;
+    int n, cap;
+} Runs;
 
-    *runs = NULL;
-    *n = 0;
+// Adds the runs in `root`, whose names get `prefix`, and those of its sweeps.
+static bool list_folder(Runs *runs, Arena *a, const char *root, const char *prefix) {
+    DIR *folder = opendir(root);
+
     if (!folder)
-        return fail(EXIT_MISSING, "list the runs of", root, why, why_size);
+        return false;
     for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
         RtRunInfo info;
         char *dir = arena_printf(a, "%s/%s", root, d->d_name);
         struct stat s;
-        if (stat(dir, &s) == 0 && S_ISDIR(s.st_mode) && rt_run_info(&info, a, dir))
-            arena_push(a, *runs, *n, cap, info);
+        if (d->d_name[0] == '.' || stat(dir, &s) != 0 || !S_ISDIR(s.st_mode))
+            continue;
+        if (rt_run_info(&info, a, dir)) {
+            info.name = arena_printf(a, "%s%s", prefix, info.name);
+            arena_push(a, runs->items, runs->n, runs->cap, info);
+        } else if (!*prefix && is_file(dir, RT_SWEEP_FILE))
+            list_folder(runs, a, dir, arena_printf(a, "%s/", d->d_name));
     }
     closedir(folder);
+    return true;
+}
+
+int rt_run_list(Arena *a, const char *root, RtRunInfo **runs, int *n, char *why, size_t why_size) {
+    Runs list = {0};
+    bool done = list_folder(&list, a, root, "");
+
+    *runs = list.items;
+    *n = list.n;
+    if (!done)
+        return fail(EXIT_MISSING, "list the runs of", root, why, why_size);
     if (*n > 1)
         qsort(*runs, (size_t)*n, sizeof **runs, compare_infos);
     return EXIT_OK;

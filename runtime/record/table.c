@@ -12,7 +12,7 @@ RtRow rt_row(void) {
         .system = "",
         .env = "",
         .profile = "",
-        .variant = "",
+        .swept = "",
         .score = NAN,
         .score_sd_tasks = NAN,
         .mse = NAN,
@@ -43,7 +43,7 @@ RtRow rt_row(void) {
 
 static bool same_cell(const RtRow *a, const RtRow *b) {
     return strcmp(a->system, b->system) == 0 && strcmp(a->env, b->env) == 0 &&
-           strcmp(a->profile, b->profile) == 0 && strcmp(a->variant, b->variant) == 0;
+           strcmp(a->profile, b->profile) == 0 && strcmp(a->swept, b->swept) == 0;
 }
 
 void rt_table_add(RtTable *t, const RtRow *row) {
@@ -53,7 +53,7 @@ void rt_table_add(RtTable *t, const RtRow *row) {
     copy.system = arena_strdup(&t->arena, row->system);
     copy.env = arena_strdup(&t->arena, row->env);
     copy.profile = arena_strdup(&t->arena, row->profile);
-    copy.variant = arena_strdup(&t->arena, row->variant);
+    copy.swept = arena_strdup(&t->arena, row->swept);
     for (int i = 0; i < row->n_departs; i++)
         departs[i] = arena_strdup(&t->arena, row->departs[i]);
     copy.departs = departs;

@@ -38,7 +38,7 @@
 // The result of one run. NAN is an unknown value.
 typedef struct RtRow {
     const char *system, *env, *profile;
-    const char *variant; // what tells runs of equal names apart: "dynamics.latent=16"; or ""
+    const char *swept; // what tells runs of equal names apart: "dynamics.latent=16"; or ""
     int64_t seed;
     double score, score_sd_tasks;
     double mse, mse_sd;
@@ -82,13 +82,13 @@ typedef struct RtTable {
     Buf notes; // what the reader of the table must know, a line each
 } RtTable;
 
-// Adds a copy of `row`. A row of the same system, env, profile, variant and seed is replaced, with a
-// note.
+// Adds a copy of `row`. One with the same system, env, profile, swept keys and seed is replaced, with
+// a note.
 void rt_table_add(RtTable *t, const RtRow *row);
 
-// Adds the row of the run at `run_dir`, whose variant (NULL for none) the caller knows. False with a
+// Adds the row of the run at `run_dir`; the caller says what was swept (NULL: nothing). False with a
 // sentence in `why` where it has no evaluation or a file that does not fit the schema.
-bool rt_table_read_run(RtTable *t, const char *run_dir, const char *variant, char *why,
+bool rt_table_read_run(RtTable *t, const char *run_dir, const char *swept, char *why,
                        size_t why_size);
 
 void rt_table_free(RtTable *t);

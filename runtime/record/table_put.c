@@ -45,7 +45,7 @@ static const char *format_adapt(Arena *a, double x, double sd) {
 enum {
     FAMILY,
     SYSTEM,
-    VARIANT,
+    SWEPT,
     PROFILE,
     SEEDS,
     SCORE,
@@ -76,7 +76,7 @@ static const struct {
 } columns[N_COLUMNS] = {
     [FAMILY] = {"family", true, true},
     [SYSTEM] = {"system", true, true},
-    [VARIANT] = {"variant", true, false},
+    [SWEPT] = {"swept", true, false},
     [PROFILE] = {"profile", true, true},
     [SEEDS] = {"seeds", false, true},
     [SCORE] = {"score (tasks)", false, true},
@@ -104,7 +104,7 @@ static void format_cells(Arena *a, const RtCell *c, const char *out[N_COLUMNS]) 
 
     out[FAMILY] = r->env;
     out[SYSTEM] = r->system;
-    out[VARIANT] = *r->variant ? r->variant : "-";
+    out[SWEPT] = *r->swept ? r->swept : "-";
     out[PROFILE] = r->profile;
     out[SEEDS] = arena_printf(a, "%d", c->n_seeds);
     out[SCORE] = format_spread(a, r->score, r->score_sd_tasks);
@@ -150,17 +150,17 @@ static const struct {
     {"Table 1: policies and models on unseen tasks; in brackets the deviation across tasks",
      has_model,
      18,
-     {FAMILY, SYSTEM, VARIANT, PROFILE, SEEDS, SCORE, SCORE_SEEDS, PAPER_SCORE, VERDICT, MSE,
+     {FAMILY, SYSTEM, SWEPT, PROFILE, SEEDS, SCORE, SCORE_SEEDS, PAPER_SCORE, VERDICT, MSE,
       MSE_SEEDS, PAPER_MSE, MSE_VERDICT, KL, OTHER_Z, ZERO_Z, EPISODES, TIME}},
     {"Table 2: policies learnt without a model, on unseen tasks",
      has_no_model,
      13,
-     {FAMILY, SYSTEM, VARIANT, PROFILE, SEEDS, SCORE, SCORE_SEEDS, PAPER_SCORE, VERDICT, OTHER_Z,
+     {FAMILY, SYSTEM, SWEPT, PROFILE, SEEDS, SCORE, SCORE_SEEDS, PAPER_SCORE, VERDICT, OTHER_Z,
       ZERO_Z, EPISODES, TIME}},
     {"Table 6: seconds to adapt to an unseen task, to make the belief, and for each action",
      has_times,
      10,
-     {FAMILY, SYSTEM, VARIANT, PROFILE, SEEDS, ADAPT, PAPER_ADAPT, ADAPT_VERDICT, BELIEF, STEP}},
+     {FAMILY, SYSTEM, SWEPT, PROFILE, SEEDS, ADAPT, PAPER_ADAPT, ADAPT_VERDICT, BELIEF, STEP}},
 };
 enum { N_TABLES = sizeof tables / sizeof *tables };
 
@@ -223,9 +223,27 @@ static void put_line(Buf *b, const Lines *l, int k) {
     buf_puts(b, "\n");
 }
 
+// Whether a cell before it that differs in swept keys alone has the same departures.
+static bool departs_again(const RtCell *cells, int i) {
+    const RtRow *r = &cells[i].row;
+
+    for (int k = 0; k < i; k++) {
+        const RtRow *o = &cells[k].row;
+        bool same = strcmp(o->system, r->system) == 0 && strcmp(o->env, r->env) == 0 &&
+                    strcmp(o->profile, r->profile) == 0 && o->n_departs == r->n_departs;
+        for (int d = 0; d < r->n_departs && same; d++)
+            same = strcmp(o->departs[d], r->departs[d]) == 0;
+        if (same)
+            return true;
+    }
+    return false;
+}
+
 static void put_departs(Buf *b, const RtCell *cells, int n) {
     for (int i = 0; i < n; i++) {
         const RtRow *r = &cells[i].row;
+        if (departs_again(cells, i))
+            continue;
         if (r->n_departs > 0)
             buf_printf(b, "\n%s on %s (%s) departs from the paper:\n", r->system, r->env,
                        r->profile);
@@ -367,7 +385,7 @@ static const struct {
     {"verdict", JUDGED, offsetof(RtCell, verdict)},
     {"real_episodes", REAL, offsetof(RtCell, row.real_episodes)},
     {"seconds", REAL, offsetof(RtCell, row.seconds)},
-    {"variant", TEXT, offsetof(RtCell, row.variant)},
+    {"swept", TEXT, offsetof(RtCell, row.swept)},
     {"mse_sd_seeds", REAL, offsetof(RtCell, mse_sd_seeds)},
     {"mse_verdict", JUDGED, offsetof(RtCell, mse_verdict)},
     {"paper_score_sd", REAL, offsetof(RtCell, row.paper_score_sd)},

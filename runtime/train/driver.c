@@ -169,6 +169,7 @@ int rt_driver_create(RtDriver *d, const char *root, const char *from) {
                     .env = d->recipe->env,
                     .system = d->recipe->system,
                     .seed = d->recipe->seed,
+                    .time = d->label,
                     .config = config.data,
                     .config_len = config.len};
     code = rt_run_create(&d->run, &def, d->why, d->why_size);

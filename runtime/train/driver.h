@@ -29,6 +29,7 @@ typedef struct RtDriver {
     int n_tags;
     int64_t iteration; // the next one; so many are done
 
+    const char *label; // last part of the name of a new run's folder; NULL: the time
     RtRun run;
     RtLog events, timing;
     RtCsv csv;

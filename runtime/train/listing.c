@@ -194,17 +194,27 @@ int rt_put_run(Buf *b, const char *dir, bool json, char *why, size_t why_size) {
 
 // ---- plans --------------------------------------------------------------------------------------
 
-// Real episodes of each current task that a list of stages takes.
-static int64_t episodes_of(const RtStages *list) {
-    int64_t n = 0;
-
+// Adds the real episodes and transitions that a list of stages takes in each current task.
+static void count_real(const RtRecipe *r, const RtStages *list, int64_t times, int64_t *episodes,
+                       int64_t *transitions) {
     for (int i = 0; i < list->n; i++) {
         const RtStage *s = list->items[i];
-        if (s->verb == &rt_verb_collect)
-            n += ((const RtCollect *)s->def)->episodes;
-        n += s->rounds * episodes_of(&s->stages);
+        const RtCollect *c = s->def;
+        if (s->verb == &rt_verb_collect) {
+            *episodes += times * c->episodes;
+            *transitions += times * c->episodes * (c->steps ? c->steps : r->family->horizon);
+        }
+        count_real(r, &s->stages, times * s->rounds, episodes, transitions);
     }
-    return n;
+}
+
+RtPlan rt_plan_of(const RtRecipe *r) {
+    RtPlan p = {.tasks = rt_recipe_tasks(r)};
+
+    count_real(r, &r->every_task, p.tasks, &p.task_episodes, &p.transitions);
+    count_real(r, &r->every_iteration, r->iterations * r->at_once, &p.iteration_episodes,
+               &p.transitions);
+    return p;
 }
 
 // Seconds of a call of the stage's program, from a few on a copy of the state.
@@ -250,22 +260,20 @@ static void put_variant(Buf *b, const RtRecipe *r) {
 
 void rt_put_plan(Buf *b, RtDriver *d) {
     const RtRecipe *r = d->recipe;
-    int64_t tasks = rt_recipe_tasks(r);
-    int64_t first = tasks * episodes_of(&r->every_task);
-    int64_t then = r->iterations * r->at_once * episodes_of(&r->every_iteration);
-    int64_t transitions = rt_recipe_transitions(r);
+    RtPlan p = rt_plan_of(r);
     RtState *home = d->world->state, *copy = rt_state_clone(home);
     double flops = 0, seconds = 0;
 
-    buf_printf(b, "\n# %" PRId64 " tasks, %" PRId64 " iterations\n", tasks, r->iterations);
+    buf_printf(b, "\n# %" PRId64 " tasks, %" PRId64 " iterations\n", p.tasks, r->iterations);
     buf_printf(b,
                "# real episodes: %" PRId64 " (%" PRId64 " of new tasks, %" PRId64
                " of iterations), %" PRId64 " transitions\n",
-               first + then, first, then, transitions);
+               p.task_episodes + p.iteration_episodes, p.task_episodes, p.iteration_episodes,
+               p.transitions);
     put_variant(b, r);
     buf_printf(b, "# parameters: %" PRId64 "\n", rt_state_count(home, ""));
     rt_world_bind(d->world, copy);
-    put_stages(b, &r->every_task, tasks / r->at_once, &flops, &seconds);
+    put_stages(b, &r->every_task, p.tasks / r->at_once, &flops, &seconds);
     put_stages(b, &r->every_iteration, r->iterations, &flops, &seconds);
     rt_world_bind(d->world, home);
     buf_printf(b, "# multiply-adds: %.3g\n# time expected: %.2f hours (%.0f s)\n", flops / 2,

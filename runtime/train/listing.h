@@ -13,6 +13,14 @@ int rt_put_runs(Buf *b, const char *root, bool json, char *why, size_t why_size)
 // results.
 int rt_put_run(Buf *b, const char *dir, bool json, char *why, size_t why_size);
 
+// Real tasks, episodes and transitions of a training, at most: a stage that has a condition may not
+// run.
+typedef struct RtPlan {
+    int64_t tasks, task_episodes, iteration_episodes, transitions;
+} RtPlan;
+
+RtPlan rt_plan_of(const RtRecipe *r);
+
 // Puts what a training of the recipe would take: real episodes and transitions, program calls,
 // multiply-adds, and the time expected from a few calls of each program. The driver is open, and
 // nothing has been trained.

@@ -3,6 +3,7 @@
 // Reading a file gives three trees: what it and its bases say, what the chosen profile says, and
 // what was said above the file that the profile stands in. They are laid together last, so that a
 // profile changes the experiment it belongs to, and a file of one's own changes both.
+#include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,40 @@ static const char *find_file(Loader *l, const char *name, const char *beside) {
             return path;
     }
     return NULL;
+}
+
+// Adds the names of the recipes in `folder`, each with `prefix`, and of those in its folders.
+static void list_recipes(Loader *l, const char *folder, const char *prefix, int depth,
+                         const char ***names, int *n, int *cap) {
+    DIR *dir = opendir(folder);
+
+    for (struct dirent *d = dir ? readdir(dir) : NULL; d; d = readdir(dir)) {
+        size_t len = strlen(d->d_name);
+        bool yaml = len > 5 && strcmp(d->d_name + len - 5, ".yaml") == 0;
+        const char *name =
+            arena_printf(l->arena, "%s%.*s", prefix, (int)(yaml ? len - 5 : len), d->d_name);
+        if (yaml)
+            arena_push(l->arena, *names, *n, *cap, name);
+        else if (depth > 0 && !strchr(d->d_name, '.'))
+            list_recipes(l, arena_printf(l->arena, "%s/%s", folder, d->d_name),
+                         arena_printf(l->arena, "%s/", name), depth - 1, names, n, cap);
+    }
+    if (dir)
+        closedir(dir);
+}
+
+// Tells that no recipe is called `name`, and which is nearest.
+static void refuse_name(Loader *l, const char *name) {
+    const DiagFile *file = diag_add_file(l->diag, RT_COMMAND_LINE, name, strlen(name));
+    const char **names = NULL;
+    int n = 0, cap = 0;
+
+    for (int i = 0; i < l->n_roots; i++)
+        list_recipes(l, arena_printf(l->arena, "%s/experiments", l->roots[i]), "", 1, &names, &n,
+                     &cap);
+    diag_error(l->diag, (Loc){file, 1, 1}, E_file,
+               "there is no recipe '%s', as a path or under models/experiments", name);
+    diag_did_you_mean(l->diag, (Loc){file, 1, 1}, name, names, n);
 }
 
 static Yaml *without(Loader *l, const Yaml *map, const char *key) {
@@ -363,9 +398,7 @@ bool rt_recipe_load(RtRecipe *r, const RtRecipeDef *def) {
         if (strncmp(def->settings[i], "profile=", 8) == 0)
             profile = def->settings[i] + 8;
     if (!path) {
-        const DiagFile *file = diag_add_file(&r->diag, RT_COMMAND_LINE, name, strlen(name));
-        diag_error(&r->diag, (Loc){file, 1, 1}, E_file,
-                   "there is no recipe '%s', as a path or under models/experiments", name);
+        refuse_name(&l, name);
         return false;
     }
     r->root = read_all(&l, path, profile);

@@ -90,7 +90,7 @@ static const char *swept_keys(Arena *a, const char *dir) {
 }
 
 // "key=value, ..." of the keys in `by`; marks in `known` those that the run has.
-static const char *variant_of(Arena *a, Yaml *root, const char *by, bool *known) {
+static const char *swept_of(Arena *a, Yaml *root, const char *by, bool *known) {
     Buf b = {0};
 
     for (int k = 0; *by; k++) {
@@ -126,7 +126,7 @@ static bool read_run(RtGivenRun *run, Arena *a, const char *dir, const char *by,
         if (seed)
             yaml_as_int(seed, &run->seed);
         run->measured = test && test->kind == YAML_MAP && yaml_find(test, "measure");
-        run->variant = variant_of(a, root, by ? by : swept_keys(a, run->dir), known);
+        run->swept = swept_of(a, root, by ? by : swept_keys(a, run->dir), known);
     }
     diag_free(&diag);
     return done;

@@ -1,7 +1,7 @@
 // runtime/train/runs.h -- the runs that a command is given, and what tells them apart.
 //
 // A path is a run folder, or a folder of runs, which stands for all that are in it and in its
-// sweeps. A sweep is a folder of runs with a file sweep.json, which says what was asked.
+// sweeps.
 #ifndef RUNTIME_TRAIN_RUNS_H
 #define RUNTIME_TRAIN_RUNS_H
 
@@ -11,14 +11,11 @@
 
 #include "ir/base/arena.h"
 
-// The file that makes a folder of runs a sweep.
-#define RT_SWEEP_FILE "sweep.json"
-
 typedef struct RtGivenRun {
     const char *dir;
     const char *system, *env, *profile; // of its config.yaml
     int64_t seed;
-    const char *variant; // values of the keys that tell it apart: "dynamics.latent=16"; or ""
+    const char *swept; // values of the keys that tell it apart: "dynamics.latent=16"; or ""
     bool measured;       // its tests measure a model
     bool listed;         // found in a folder, not given itself
 } RtGivenRun;
