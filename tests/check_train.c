@@ -100,22 +100,44 @@ static int train(const char *root, int threads, const char *setting, const char 
     return finish(&s, code);
 }
 
-// Recipes of their own, and their number of iterations.
+// Further recipes: their number of iterations, and what makes them small.
+enum { N_SMALLER = 10 };
 static const struct {
-    const char *path;
+    const char *name;
     int iterations;
+    const char *settings[N_SMALLER];
 } recipes[] = {
-    {"tests/models/planning.yaml", 2}, // the actor carries what it saw and its plan
-    {"tests/models/several_tasks.yaml", 4},
+    {"tests/models/planning.yaml", 2, {0}}, // the actor carries what it saw and its plan
+    {"tests/models/several_tasks.yaml", 4, {0}},
 #ifdef GSSM_MUJOCO
-    {"tests/models/observed.yaml", 3},
+    {"tests/models/observed.yaml", 3, {0}},
 #endif
+    {"examples/dropout_ppo",
+     2,
+     {"iterations=2", "fit.times=3", "fit.batch.rows=20", "search.repeat=2", "imagined.starts.count=2",
+      "imagined.dims={K: 2, H: 10}", "test.tasks=2", "test.act.episodes=2", "policy.hidden=8",
+      "encoder.width=4"}},
+    {"examples/shooting_gssm",
+     2,
+     {"iterations=2", "fit.times=3", "actor.candidates=10", "actor.horizon=3", "test.tasks=2",
+      "dynamics={width: 4, hidden: 8}"}},
+    {"examples/bptt_l2a",
+     2,
+     {"iterations=2", "fit.times=3", "improve.times=3", "dims.objective={K: 3, H: 4}",
+      "test.tasks=2", "dynamics.hidden=8", "policy.centres=4"}},
+    {"examples/cem_attention",
+     2,
+     {"iterations=2", "fit.times=3", "actor={candidates: 10, elites: 3, iterations: 2, horizon: 3}",
+      "test.tasks=2", "dynamics={width: 4, hidden: 8}"}},
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
 static int train_recipe(int i, const char *root, int threads) {
-    RtRecipeDef def = {.name = recipes[i].path};
+    RtRecipeDef def = {.name = recipes[i].name, .settings = recipes[i].settings};
     RtSession s;
+
+    while (def.n_settings < N_SMALLER && recipes[i].settings[def.n_settings])
+        def.n_settings++;
 
     rt_stop_install();
     int code = rt_session_open(&s, &def, threads);
