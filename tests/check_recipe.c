@@ -471,6 +471,162 @@ static const struct {
      "@/a.yaml:3:17: error[E0702]: update is 'fit', and should be a program such as dynamics.fit\n"
      "   3 |   fit: {update: fit}\n"
      "     |                 ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  dream: {imagine: task.f, starts: {count: 3}}\n"
+     "  fit: {update: task.fit, buffer: draem}\n",
+     "@/a.yaml:4:35: error[E0701]: no stage is called 'draem'\n"
+     "   4 |   fit: {update: task.fit, buffer: draem}\n"
+     "     |                                   ^\n"
+     "@/a.yaml:4:35: note: did you mean 'dream'?\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, buffer: dream}\n"
+     "  dream: {imagine: task.f}\n",
+     "@/a.yaml:3:35: error[E0702]: 'dream' gives its buffer later: a buffer is of a stage before\n"
+     "   3 |   fit: {update: task.fit, buffer: dream}\n"
+     "     |                                   ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, buffer: explore}\n",
+     "@/a.yaml:3:35: error[E0702]: 'explore' is a stage of another list, and no buffer outlives its own\n"
+     "   3 |   fit: {update: task.fit, buffer: explore}\n"
+     "     |                                   ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, buffer: act, batch: {rows: 3}}\n",
+     "@/a.yaml:3:35: error[E0702]: buffer and batch exclude each other\n"
+     "   3 |   fit: {update: task.fit, buffer: act, batch: {rows: 3}}\n"
+     "     |                                   ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, batch: {windows: 26}}\n",
+     "@/a.yaml:3:44: error[E0702]: batch.windows is 26, but an episode has at most 25 transitions\n"
+     "   3 |   fit: {update: task.fit, batch: {windows: 26}}\n"
+     "     |                                            ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, batch: {windows: 76}}\n",
+     "@/a.yaml:3:44: error[E0702]: batch.windows is 76, but a task has only 75 transitions when 'fit' first runs\n"
+     "   3 |   fit: {update: task.fit, batch: {windows: 76}}\n"
+     "     |                                            ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, batch: {windows: 8, rows: 8}}\n",
+     "@/a.yaml:3:44: error[E0702]: windows and rows exclude each other\n"
+     "   3 |   fit: {update: task.fit, batch: {windows: 8, rows: 8}}\n"
+     "     |                                            ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, batch: {windows: 8}, context: {rows: 8}}\n",
+     "@/a.yaml:3:64: error[E0702]: rows is '8', and should be a whole number from 0 to 7\n"
+     "   3 |   fit: {update: task.fit, batch: {windows: 8}, context: {rows: 8}}\n"
+     "     |                                                                ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, batch: {rows: 8, newest: 7}}\n",
+     "@/a.yaml:3:52: error[E0702]: newest is '7', and should be a whole number from 8 to 1073741824\n"
+     "   3 |   fit: {update: task.fit, batch: {rows: 8, newest: 7}}\n"
+     "     |                                                    ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  fit: {update: task.fit, every: 5}\n",
+     "@/a.yaml:3:34: error[E0702]: every is how often until is looked at, and there is none\n"
+     "   3 |   fit: {update: task.fit, every: 5}\n"
+     "     |                                  ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  dream: {imagine: f}\n",
+     "@/a.yaml:3:20: error[E0702]: imagine is 'f', and should be a function such as objective.imagine_from\n"
+     "   3 |   dream: {imagine: f}\n"
+     "     |                    ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  dream: {imagine: task.f, contexts: {rows: 51, as: random}}\n",
+     "@/a.yaml:3:45: error[E0702]: contexts.rows is 51, but a task has only 50 transitions labelled 'random' when 'dream' first runs\n"
+     "   3 |   dream: {imagine: task.f, contexts: {rows: 51, as: random}}\n"
+     "     |                                             ^\n"},
+    {"base: [base]\n"
+     "every_task: {explore: {when: iteration > 0}, dream: {imagine: task.f, starts: {count: 3, as: act}}}\n",
+     "@/a.yaml:2:79: error[E0702]: starts has nothing to begin from: a task has no transitions labelled 'act' when 'dream' first runs\n"
+     "   2 | every_task: {explore: {when: iteration > 0}, dream: {imagine: task.f, starts: {count: 3, as: act}}}\n"
+     "     |                                                                               ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  more: {repeat: 2}\n",
+     "@/a.yaml:3:9: error[E0401]: the stage 'more' has no 'stages'\n"
+     "   3 |   more: {repeat: 2}\n"
+     "     |         ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  more: {repeat: 0, stages: {fit: {update: task.fit}}}\n",
+     "@/a.yaml:3:18: error[E0702]: repeat is '0', and should be a whole number from 1 to 1000000\n"
+     "   3 |   more: {repeat: 0, stages: {fit: {update: task.fit}}}\n"
+     "     |                  ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  more: {repeat: 2, stages: {again: {collect: actor}}}\n",
+     "@/a.yaml:3:30: error[E0702]: the rounds of a repeat cannot collect into memory: say into: buffer\n"
+     "   3 |   more: {repeat: 2, stages: {again: {collect: actor}}}\n"
+     "     |                              ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  more: {repeat: 2, stages: {act: {update: task.fit}}}\n",
+     "@/a.yaml:3:30: error[E0204]: two stages are called 'act'\n"
+     "   3 |   more: {repeat: 2, stages: {act: {update: task.fit}}}\n"
+     "     |                              ^\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  more: {repeat: 2, stages: {dream: {imagine: task.f}}}\n"
+     "  fit: {update: task.fit, buffer: more, tims: 3}\n",
+     "@/a.yaml:4:41: error[E0203]: unknown key 'tims' in the stage 'fit'\n"
+     "   4 |   fit: {update: task.fit, buffer: more, tims: 3}\n"
+     "     |                                         ^\n"
+     "@/a.yaml:4:41: note: did you mean 'times'?\n"},
+    {"base: [base]\n"
+     "every_iteration:\n"
+     "  scale: {estimate: task, as: randm}\n",
+     "@/a.yaml:3:21: error[E0702]: estimate is 'task', and should be a program such as scale.pooled\n"
+     "   3 |   scale: {estimate: task, as: randm}\n"
+     "     |                     ^\n"
+     "@/a.yaml:3:31: error[E0201]: no stage collects episodes as 'randm'\n"
+     "   3 |   scale: {estimate: task, as: randm}\n"
+     "     |                               ^\n"
+     "@/a.yaml:3:31: note: did you mean 'random'?\n"
+     "2 errors\n"},
+    {"base: [base]\n"
+     "test:\n"
+     "  context: {collect: actor}\n"
+     "  model: {collect: actor}\n"
+     "  measure: task.f\n"
+     "  adapt: {fit: {update: task.fit, batch: {rows: 3}}, scale: {estimate: task.f}}\n",
+     "@/a.yaml:6:42: error[E0401]: batch has no 'as': in test.adapt it would use the transitions of test.model\n"
+     "   6 |   adapt: {fit: {update: task.fit, batch: {rows: 3}}, scale: {estimate: task.f}}\n"
+     "     |                                          ^\n"
+     "@/a.yaml:6:54: error[E0401]: the stage 'scale' has no 'as': in test.adapt it would use the transitions of test.model\n"
+     "   6 |   adapt: {fit: {update: task.fit, batch: {rows: 3}}, scale: {estimate: task.f}}\n"
+     "     |                                                      ^\n"
+     "2 errors\n"},
+    {"base: [base]\n"
+     "test:\n"
+     "  context: {collect: actor, episodes: 2, steps: 5, as: few}\n"
+     "  adapt: {fit: {update: task.fit, contexts: {rows: 11, as: few}}, dream: {imagine: task.f, starts: {count: 1, as: random}}}\n",
+     "@/a.yaml:4:52: error[E0702]: contexts.rows is 11, but a task has only 10 transitions labelled 'few' when 'fit' first runs\n"
+     "   4 | ... adapt: {fit: {update: task.fit, contexts: {rows: 11, as: few}}, dream: {imagine: task.f, starts: {c...\n"
+     "     |                                                      ^\n"
+     "@/a.yaml:4:100: error[E0702]: starts has nothing to begin from: a task has no transitions labelled 'random' when 'dream' first runs\n"
+     "   4 | ... task.fit, contexts: {rows: 11, as: few}}, dream: {imagine: task.f, starts: {count: 1, as: random}}}\n"
+     "     |                                                                                ^\n"
+     "2 errors\n"},
+    {"base: [base]\n"
+     "test: {adapt: {look: {evaluate: test}, more: {collect: actor}}}\n",
+     "@/a.yaml:2:16: error[E0702]: test.adapt cannot evaluate itself\n"
+     "   2 | test: {adapt: {look: {evaluate: test}, more: {collect: actor}}}\n"
+     "     |                ^\n"
+     "@/a.yaml:2:40: error[E0702]: test.adapt cannot collect into memory: say into: buffer\n"
+     "   2 | test: {adapt: {look: {evaluate: test}, more: {collect: actor}}}\n"
+     "     |                                        ^\n"
+     "2 errors\n"},
 };
 enum { N_BAD_FILES = sizeof bad_files / sizeof *bad_files };
 

@@ -165,17 +165,32 @@ static bool has_row(int task, const char *as, int64_t row) {
 
 // ---- bits ---------------------------------------------------------------------------------------
 
-static const char *const recipes[] = {probe, imagining};
+static const struct {
+    const char *name;
+    const char *settings[4];
+} recipes[] = {
+    {probe, {NULL}},
+    {imagining, {"iterations=4"}},
+    {"tests/models/episodes.yaml", {NULL}},
+    {"tests/models/episodes.yaml",
+     {"bind.objective=objectives/ppo_encoder", "learn.contexts={count: 3, rows: 20, as: random}"}},
+    {"tests/models/episodes.yaml", {"bind.encoder=null"}}, // the policy sees no z
+    {"tests/models/planning.yaml",
+     {"iterations=4", "fit.batch={rows: null, windows: 10}", "fit.context={rows: 4}"}},
+};
+enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
 START_TEST(stages_give_the_same_bits_on_two_threads_and_after_a_lost_iteration) {
     char whole[1024], path[1200];
 
-    train_whole(at("one"), recipes[_i], 1);
+    train(at("one"), recipes[_i].name, recipes[_i].settings, 1);
+    rt_session_close(&session);
     snprintf(whole, sizeof whole, "%s", run_in(at("one")));
-    train_whole(at("two"), recipes[_i], 2);
+    train(at("two"), recipes[_i].name, recipes[_i].settings, 2);
+    rt_session_close(&session);
     check_same_runs(whole, run_in(at("two")));
 
-    snprintf(path, sizeof path, "%s/checkpoints/%06d.safetensors", run_in(at("two")), 4 - _i);
+    snprintf(path, sizeof path, "%s/checkpoints/000004.safetensors", run_in(at("two")));
     ck_assert_int_eq(truncate(path, 100), 0);
     ck_assert_int_eq(resume(run_in(at("two"))), EXIT_OK);
     check_same_runs(whole, run_in(at("two")));
@@ -469,6 +484,79 @@ START_TEST(a_resumed_run_does_not_estimate_twice) {
 }
 END_TEST
 
+// ---- mistakes -----------------------------------------------------------------------------------
+
+static const struct {
+    const char *settings[2];
+    const char *message; // the first, with its place
+} bad[] = {
+    {{"learn.buffer=count"}, "1:14: error[E0702]: the stage 'count' gives no buffer"},
+    {{"learn.buffer=imagine"}, "1:14: error[E0701]: no stage is called 'imagine'"},
+    {{"learn.buffer=act"}, "1:14: error[E0702]: 'act' gives its buffer later"},
+    {{"learn.update=probe.learn_other"},
+     "1:14: error[E0702]: the stage 'learn' gives nothing for the input 'indx' of "
+     "'probe.learn_other'"},
+    {{"learn.update=probe.learn_few"},
+     "19:44: error[E0309]: the number of rows of 'imagined' is 9, but 'probe.learn_few' takes at "
+     "most 8"},
+    {{"imagined.imagine=probe.reals"},
+     "19:23: error[E0301]: input 's' of 'probe.learn' should be rows and width 3, as 'imagined' "
+     "gives it"},
+    {{"imagined.imagine=probe.reals", "imagined.contexts=null"},
+     "19:23: error[E0301]: input 's' of 'probe.learn' should be rows and width 3, as 'imagined' "
+     "gives it"},
+    {{"imagined.imagine=probe.cubes"},
+     "1:18: error[E0301]: output 's' of 'probe.cubes' should have an axis of rows"},
+    {{"imagined.imagine=probe.nothing"}, "1:18: error[E0702]: 'probe.nothing' gives no rows"},
+    {{"imagined.imagine=probe.uneven"},
+     "1:18: error[E0301]: output 'index' of 'probe.uneven' has 8 rows, and 's' has 9"},
+    {{"imagined.imagine=probe.imagin"},
+     "error[E0202]: 'probe' ("},
+    {{"imagined.starts.count=65"},
+     "1:17: error[E0309]: starts.count is 65, but 'probe.imagine' takes at most 64"},
+    {{"imagined.starts=null"},
+     "18:27: error[E0702]: the stage 'imagined' gives nothing for the input 'start' of "
+     "'probe.imagine'"},
+    {{"imagined.contexts.count=2"},
+     "1:19: error[E0309]: contexts.count is 2, but 'probe.imagine' takes one"},
+    {{"imagined.contexts=null"},
+     "18:27: error[E0702]: the stage 'imagined' gives nothing for the input 'xc'"},
+    {{"imagined.dims={S: 65}"},
+     "1:19: error[E0309]: S is 65, but 'probe.imagine' takes at most 64"},
+    {{"imagined.dims={Z: 6}"}, "1:16: error[E0207]: 'probe.imagine' has no dim 'Z'"},
+    {{"imagined.settings={rate: 6}"}, "1:20: error[E0208]: 'probe.imagine' has no setting 'rate'"},
+    {{"count.starts={count: 3, as: random}"},
+     "1:14: error[E0702]: 'probe.count' has no input that takes starts"},
+    {{"every_iteration.last={update: probe.count, buffer: act}", "act.into=buffer"},
+     "1:52: error[E0702]: 'probe.count' has no input that takes buffer"},
+    {{"follow.batch.windows=13"},
+     "1:22: error[E0702]: batch.windows is 13, but an episode has at most 12 transitions"},
+    {{"labelled.estimate=probe.learn"},
+     "1:19: error[E0702]: the stage 'labelled' gives nothing for the input 'index'"},
+    {{"count.until=lost > 7"}, "1:13: error[E0201]: no number is called 'lost' here"},
+    {{"rounds.until=previos.loss > 7"}, "1:14: error[E0201]: no number is called 'previos.loss'"},
+    {{"learn.tims=7"}, "1:7: error[E0203]: unknown key 'tims' in the stage 'learn'"},
+    {{"lern.times=7"}, "1:1: error[E0203]: the recipe has no key 'lern'"},
+};
+enum { N_BAD = sizeof bad / sizeof *bad };
+
+START_TEST(a_mistake_is_told_with_its_place_before_anything_is_created) {
+    const char *settings[] = {bad[_i].settings[0], bad[_i].settings[1], NULL};
+    char *text = NULL;
+    size_t len = 0;
+
+    int code = open_recipe(probe, settings, 1);
+    FILE *f = open_memstream(&text, &len);
+    diag_print(&session.recipe.diag, f, false);
+    fclose(f);
+    ck_assert(code == EXIT_BAD_USAGE || code == EXIT_BAD_INPUT);
+    ck_assert_msg(strstr(text, bad[_i].message) != NULL, "'%s' is not in:\n%s", bad[_i].message,
+                  text);
+    free(text);
+    rt_session_close(&session);
+}
+END_TEST
+
 // ---- tests --------------------------------------------------------------------------------------
 
 static void test_run(const char *run, const char *setting, int threads, double *scores) {
@@ -537,7 +625,7 @@ static Suite *stages_suite(void) {
     tcase_set_timeout(bits, 600);
     tcase_add_checked_fixture(bits, setup, teardown);
     tcase_add_loop_test(bits, stages_give_the_same_bits_on_two_threads_and_after_a_lost_iteration,
-                        0, 2);
+                        0, N_RECIPES);
     tcase_add_test(bits, a_run_killed_within_its_rounds_ends_like_one_left_alone);
     suite_add_tcase(s, bits);
 
@@ -567,6 +655,12 @@ static Suite *stages_suite(void) {
     tcase_add_test(statistics, an_estimate_that_waits_sees_what_came_meanwhile);
     tcase_add_test(statistics, a_resumed_run_does_not_estimate_twice);
     suite_add_tcase(s, statistics);
+
+    TCase *mistakes = tcase_create("mistakes");
+    tcase_add_checked_fixture(mistakes, setup, teardown);
+    tcase_add_loop_test(mistakes, a_mistake_is_told_with_its_place_before_anything_is_created, 0,
+                        N_BAD);
+    suite_add_tcase(s, mistakes);
 
     TCase *tests = tcase_create("meta-test");
     tcase_set_timeout(tests, 600);

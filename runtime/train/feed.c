@@ -137,6 +137,17 @@ static void refuse_input(const RtFeed *f, const RtStage *s, RtScene *scene, cons
         arena_printf(&scene->world->arena, "the columns of '%s'", f->buffer->name));
 }
 
+// Whether an input has no elements, whatever its rows: a z of width 0.
+static bool is_empty(const RtUnit *u, int slot) {
+    const IrType *t = rt_unit_input_type(u, slot);
+    int64_t size;
+
+    for (int k = 0; k < t->rank; k++)
+        if (ir_dim_is_const(t->dims[k], &size) && size == 0)
+            return true;
+    return false;
+}
+
 // Finds what the input `slot` is filled with.
 static bool bind_input(RtFeed *f, const RtStage *s, RtScene *scene, int slot) {
     const char *name = f->unit->program->fn->inputs[slot].name;
@@ -149,10 +160,11 @@ static bool bind_input(RtFeed *f, const RtStage *s, RtScene *scene, int slot) {
         in->from = FROM_START;
         in->field = RT_FIELD_S;
     } else if (!find_field(f, e, name, in)) {
-        if (column < 0) {
+        bool told = f->buffer && f->buffer->buffer->n_columns == 0;
+        if (column < 0 && !told)
             refuse_input(f, s, scene, name);
+        if (column < 0)
             return false;
-        }
         in->from = FROM_BUFFER;
         in->field = column;
         f->n_inputs++;
@@ -225,7 +237,7 @@ bool rt_feed_bind(RtFeed *f, const RtStage *s, RtScene *scene, RtUnit *unit) {
         return false;
     }
     for (int i = 0; i < fn->body->n_params; i++)
-        if (fn->inputs[i].role == IR_ROLE_INPUT)
+        if (fn->inputs[i].role == IR_ROLE_INPUT && !is_empty(unit, i))
             done = bind_input(f, s, scene, i) && done;
     for (int i = 0; i < f->n_inputs && done; i++)
         done = check_input(f, s, scene->world, &f->inputs[i]) && done;

@@ -129,7 +129,7 @@ static void check_rows(const RtFeed *f, const RtStage *s, RtRecipe *recipe) {
                    "%s.%s is %" PRId64 ", but a task has only %" PRId64
                    " transitions%s when '%s' first runs",
                    map_of(f), key, f->rows, n, labelled(recipe, f->as), s->name);
-    int64_t longest = rt_recipe_longest(recipe, f->as);
+    int64_t longest = rt_recipe_longest(recipe, s, f->as);
     if (rows && f->windows && f->rows <= n && f->rows > longest)
         diag_error(&recipe->diag, rows->loc, E_recipe,
                    "batch.windows is %" PRId64 ", but an episode%s has at most %" PRId64
@@ -141,8 +141,7 @@ static void check_starts(const RtFeed *f, const RtStage *s, RtRecipe *recipe) {
     const Yaml *map = yaml_find(s->map, "starts");
 
     check_label(s, recipe, "starts", f->starts.as);
-    if (rt_recipe_list_of(recipe, s) != &recipe->test.adapt &&
-        rt_recipe_rows_before(recipe, s, f->starts.as) == 0)
+    if (rt_recipe_rows_before(recipe, s, f->starts.as) == 0)
         diag_error(&recipe->diag, map->loc, E_recipe,
                    "starts has nothing to begin from: a task has no transitions%s when '%s' first "
                    "runs",
@@ -188,8 +187,7 @@ static void check_buffer(RtFeed *f, const RtStage *s, RtRecipe *recipe) {
 void rt_feed_check(RtFeed *f, const RtStage *s, RtRecipe *recipe) {
     if (f->kind == RT_FEED_BATCH || f->kind == RT_FEED_CONTEXTS) {
         check_label(s, recipe, map_of(f), f->as);
-        if (rt_recipe_list_of(recipe, s) != &recipe->test.adapt)
-            check_rows(f, s, recipe);
+        check_rows(f, s, recipe);
     }
     if (f->starts.count > 0)
         check_starts(f, s, recipe);

@@ -1,5 +1,4 @@
-// runtime/train/job.c -- a program as a stage calls it: dims, settings, inputs, numbers that it
-// gives.
+// runtime/train/job.c -- a program as a stage calls it: what it is given, and gives.
 #include "runtime/train/job.h"
 
 #include <inttypes.h>

@@ -1,5 +1,4 @@
-// runtime/train/job.h -- a program as a stage calls it: dims, settings, inputs, numbers that it
-// gives.
+// runtime/train/job.h -- a program as a stage calls it: what it is given, and gives.
 //
 //   fit: {update: dynamics.fit, dims: {T: 4}, settings: {rate: "1e-3 * 0.9 ** (iteration / 10)"},
 //   ...}

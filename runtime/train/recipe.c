@@ -120,21 +120,51 @@ int64_t rt_recipe_transitions(const RtRecipe *r) {
            r->iterations * r->at_once * rt_stages_transitions(r, &r->every_iteration, NULL);
 }
 
-int64_t rt_recipe_rows_before(const RtRecipe *r, const RtStage *s, const char *as) {
-    const RtStages *list = rt_recipe_list_of(r, s);
-    RtStages before = {.n = list ? place_in(list, s) : 0, .items = list ? list->items : NULL};
-    int64_t n = rt_stages_transitions(r, &before, as);
+// Collecting stages whose transitions a stage of `list` finds in memory.
+typedef struct Sources {
+    const RtStages *lists[2];
+    RtStages of_test;
+    RtStage *items[2];
+} Sources;
 
-    return list == &r->every_iteration ? n + rt_stages_transitions(r, &r->every_task, as) : n;
+static void find_sources(const RtRecipe *r, const RtStages *list, Sources *out) {
+    *out = (Sources){.lists = {&r->every_task, &r->every_iteration}};
+    if (list != &r->test.adapt)
+        return;
+    RtStage *const stages[] = {r->test.context, r->test.model};
+    for (int i = 0; i < 2; i++)
+        if (stages[i])
+            out->items[out->of_test.n++] = stages[i];
+    out->of_test.items = out->items;
+    out->lists[0] = &out->of_test;
+    out->lists[1] = NULL;
 }
 
-int64_t rt_recipe_longest(const RtRecipe *r, const char *as) {
-    const RtStages *const lists[] = {&r->every_task, &r->every_iteration};
+int64_t rt_recipe_rows_before(const RtRecipe *r, const RtStage *s, const char *as) {
+    const RtStages *list = rt_recipe_list_of(r, s);
+    Sources from;
+    int64_t n = 0;
+
+    find_sources(r, list, &from);
+    for (int k = 0; k < 2 && from.lists[k]; k++) {
+        RtStages before = *from.lists[k];
+        if (from.lists[k] == list)
+            before.n = place_in(list, s);
+        n += rt_stages_transitions(r, &before, as);
+        if (from.lists[k] == list)
+            return n;
+    }
+    return n;
+}
+
+int64_t rt_recipe_longest(const RtRecipe *r, const RtStage *s, const char *as) {
+    Sources from;
     int64_t longest = 0;
 
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < lists[k]->n; i++) {
-            RtStages one = {.n = 1, .items = &lists[k]->items[i]};
+    find_sources(r, rt_recipe_list_of(r, s), &from);
+    for (int k = 0; k < 2 && from.lists[k]; k++)
+        for (int i = 0; i < from.lists[k]->n; i++) {
+            RtStages one = {.n = 1, .items = &from.lists[k]->items[i]};
             const RtCollect *c = one.items[0]->def;
             int64_t n = rt_stages_transitions(r, &one, as);
             n = n > 0 ? n / c->episodes : 0;

@@ -91,11 +91,12 @@ RtStage *rt_recipe_find_stage(const RtRecipe *r, const char *name);
 // The list that stage `s` is of: &r->every_task, &r->every_iteration, &r->test.adapt; or NULL.
 const RtStages *rt_recipe_list_of(const RtRecipe *r, const RtStage *s);
 
-// Transitions with label `as` (NULL for all) that a task has at least when `s` first runs.
+// Transitions with label `as` (NULL for all) that a task has when `s` first runs, where no episode
+// ends early.
 int64_t rt_recipe_rows_before(const RtRecipe *r, const RtStage *s, const char *as);
 
-// Transitions of the longest episode with label `as` that training keeps, at most.
-int64_t rt_recipe_longest(const RtRecipe *r, const char *as);
+// Transitions of the longest episode with label `as` that `s` can find in memory.
+int64_t rt_recipe_longest(const RtRecipe *r, const RtStage *s, const char *as);
 
 // Tasks that a training meets, and transitions that it keeps, at most.
 int64_t rt_recipe_tasks(const RtRecipe *r);

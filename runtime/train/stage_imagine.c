@@ -108,6 +108,10 @@ static void imagine_declare(RtStage *s, RtScene *scene) {
     rt_job_declare(&m->job, s, scene, false);
     m->bound = rt_job_bind_inputs(&m->job, s, scene);
     m->bound = m->bound && add_columns(s, scene);
+    if (m->bound)
+        return;
+    rt_buffer_free(s->buffer); // empty after errors
+    s->buffer = rt_buffer_new();
 }
 
 static bool imagine_bind(RtStage *s, RtScene *scene) {

@@ -1,5 +1,4 @@
-// runtime/train/stage_update.c -- a program runs a number of times, on data from memory or a
-// buffer.
+// runtime/train/stage_update.c -- a program runs a number of times on data that is there.
 //
 //   fit:     {update: dynamics.fit, times: 400, batch: {tasks: 4, current: 0.5, rows: 50},
 //             context: {rows: uniform}, settings: {rate: "1e-3 * 0.9 ** (iteration / 10)"}}
@@ -9,8 +8,6 @@
 // An output of the program becomes a number of formulas, `loss` and `fit.loss`: its mean over the
 // last tenth of the updates. With `until`, a condition, it is the mean since the last check; there
 // is a check after every `every` updates, which ends the stage where the condition holds.
-#include <math.h>
-
 #include "envs/env_random.h"
 #include "ir/base/exits.h"
 #include "ir/random.h"
