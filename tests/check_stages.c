@@ -599,6 +599,25 @@ START_TEST(to_an_estimate_all_of_a_tested_task_is_new) {
 }
 END_TEST
 
+START_TEST(a_test_counts_the_episodes_that_it_adapts_on) {
+    const char *setting =
+        "test.adapt={again: {repeat: 3, stages: {try: {collect: actor, into: buffer, episodes: 2}, "
+        "tune: {update: objective.learn, buffer: try}}}}";
+    RtTestResult result;
+    RtTested of;
+
+    train_whole(at("runs"), "tests/models/episodes.yaml", 1);
+    ck_assert_int_eq(rt_session_open_test(&session, run_in(at("runs")), &setting, 1, 1, &of),
+                     EXIT_OK);
+    ck_assert_int_eq(of.real_episodes, 2 * 3 * 2 + 4 * 3 * 2);
+    for (int i = 0; i < 2; i++) {
+        ck_assert_int_eq(rt_session_test(&session, NULL, NULL, NULL, &result), EXIT_OK);
+        ck_assert_int_eq(result.episodes, 2 * (2 + 3 * 2 + 2));
+    }
+    rt_session_close(&session);
+}
+END_TEST
+
 START_TEST(two_tests_in_training_share_what_adapts) {
     static const char *const settings[] = {
         "every_iteration.one={evaluate: test, tasks: 1, episodes: 1}",
@@ -667,6 +686,7 @@ static Suite *stages_suite(void) {
     tcase_add_checked_fixture(tests, setup, teardown);
     tcase_add_test(tests, a_test_imagines_and_learns_on_a_copy);
     tcase_add_test(tests, to_an_estimate_all_of_a_tested_task_is_new);
+    tcase_add_test(tests, a_test_counts_the_episodes_that_it_adapts_on);
     tcase_add_test(tests, two_tests_in_training_share_what_adapts);
     suite_add_tcase(s, tests);
     return s;

@@ -309,6 +309,7 @@ int rt_tester_run(RtTester *t, RtScene *outer, const RtTestDef *def, RtTestResul
     }
     outer->physics_seconds = scene.physics_seconds;
     if (code == EXIT_OK)
-        summarize(t, result, n, episodes + t->experience.n_episodes);
+        summarize(t, result, n,
+                  episodes + t->experience.n_episodes + t->experience.passed_episodes);
     return code;
 }
