@@ -325,6 +325,48 @@ START_TEST(a_batch_may_be_of_the_newest_rows) {
 }
 END_TEST
 
+static const struct {
+    const char *batch;
+    int code;
+    const char *why;
+} meagre[] = {
+    {"{update: probe.follow, batch: {windows: 5, as: policy}, context: {rows: 2}}", EXIT_OK, ""},
+    {"{update: probe.follow, batch: {rows: 5, as: policy}, context: {rows: 2}}", EXIT_CHECK,
+     "a task has no transitions labelled 'policy' for 'probe.follow'"},
+};
+
+// The second task has no episodes with that label: windows are then of another.
+START_TEST(windows_are_of_tasks_that_have_some) {
+    char setting[256];
+    const char *const settings[] = {setting, "act.when=iteration == 0", NULL};
+
+    snprintf(setting, sizeof setting, "every_iteration.last=%s", meagre[_i].batch);
+    int code = open_recipe(probe, settings, 1);
+    if (code == EXIT_OK)
+        code = rt_driver_create(&session.driver, at("runs"), NULL);
+    if (code == EXIT_OK)
+        code = rt_driver_train(&session.driver, true);
+    ck_assert_int_eq(code, meagre[_i].code);
+    ck_assert_str_eq(session.why, meagre[_i].why);
+    ck_assert(code != EXIT_OK || _i > 0 || number("last.gap") == 0);
+    rt_session_close(&session);
+}
+END_TEST
+
+START_TEST(no_window_anywhere_is_told) {
+    static const char *const settings[] = {
+        "every_iteration.last={update: probe.follow, batch: {windows: 5, as: policy}, context: "
+        "{rows: 2}}",
+        "act.when=iteration > 0", NULL};
+
+    ck_assert_int_eq(open_recipe(probe, settings, 1), EXIT_OK);
+    ck_assert_int_eq(rt_driver_create(&session.driver, at("runs"), NULL), EXIT_OK);
+    ck_assert_int_eq(rt_driver_train(&session.driver, true), EXIT_CHECK);
+    ck_assert_str_eq(session.why, "no episode has the 5 transitions of a window");
+    rt_session_close(&session);
+}
+END_TEST
+
 START_TEST(current_tasks_take_turns) {
     static const char *const settings[] = {
         "tasks={iterations_each: 2, at_once: 3}", "iterations=1",
@@ -510,8 +552,7 @@ static const struct {
     {{"imagined.imagine=probe.nothing"}, "1:18: error[E0702]: 'probe.nothing' gives no rows"},
     {{"imagined.imagine=probe.uneven"},
      "1:18: error[E0301]: output 'index' of 'probe.uneven' has 8 rows, and 's' has 9"},
-    {{"imagined.imagine=probe.imagin"},
-     "error[E0202]: 'probe' ("},
+    {{"imagined.imagine=probe.imagin"}, "error[E0202]: 'probe' ("},
     {{"imagined.starts.count=65"},
      "1:17: error[E0309]: starts.count is 65, but 'probe.imagine' takes at most 64"},
     {{"imagined.starts=null"},
@@ -656,6 +697,9 @@ static Suite *stages_suite(void) {
     tcase_add_test(given, windows_follow_each_other_within_one_episode);
     tcase_add_test(given, rows_of_a_batch_do_not);
     tcase_add_loop_test(given, a_batch_may_be_of_the_newest_rows, 0, 2);
+    tcase_add_loop_test(given, windows_are_of_tasks_that_have_some, 0,
+                        sizeof meagre / sizeof *meagre);
+    tcase_add_test(given, no_window_anywhere_is_told);
     tcase_add_test(given, current_tasks_take_turns);
     suite_add_tcase(s, given);
 

@@ -482,6 +482,11 @@ int rt_feed_fill(RtFeed *f, RtScene *scene, uint64_t key, int64_t call) {
     if (!pick_tasks(f, scene, key, call))
         return EXIT_CHECK;
     int64_t rows = transitions ? count_rows(f, scene->experience) : 0;
+    if (f->kind == RT_FEED_BATCH && rows == 0) {
+        snprintf(scene->why, scene->why_size, "a task has no transitions%s%s%s for '%s'",
+                 f->as ? " labelled '" : "", f->as ? f->as : "", f->as ? "'" : "", f->unit->name);
+        return EXIT_CHECK;
+    }
     int64_t context = f->kind == RT_FEED_CONTEXTS ? rows : f->context;
     if (f->kind == RT_FEED_BATCH && f->context < 0)
         context = rows > 1 ? 1 + rt_pick(key, 0, rows - 1) : 0;
