@@ -77,6 +77,12 @@ static const struct {
     {"env show cartpole --variant=cost_haf=0",
      "gssm-run env: cartpole has no variant 'cost_haf'; did you mean 'cost_half'?\n"},
     {"table", "gssm-run table: RUN... is missing\n"},
+    {"plot a", "gssm-run plot: say where the picture goes: -o FILE.png or -o FILE.svg\n"},
+    {"plot a -o b.gif", "gssm-run plot: 'b.gif' ends neither in .png nor in .svg\n"},
+    {"plot a -o b.png --x=episode", "gssm-run plot: --x is 'episode', and should be iteration, "
+                                    "episodes or timesteps; did you mean 'episodes'?\n"},
+    {"plot a -o b.png --budget", "gssm-run plot: --budget counts real episodes or transitions: say "
+                                 "--x=episodes or --x=timesteps\n"},
     {"table --format=txt a",
      "gssm-run table: --format is 'txt', and should be text, csv, latex or json; did you mean "
      "'text'?\n"},
@@ -93,7 +99,8 @@ START_TEST(a_wrong_command_line_is_usage_with_a_hint) {
 }
 END_TEST
 
-static const char *const commands[] = {"train", "resume", "test", "table", "ls", "show", "env"};
+static const char *const commands[] = {"train", "resume", "test", "table",
+                                       "plot",  "ls",     "show", "env"};
 
 START_TEST(every_command_has_help_and_version) {
     char arguments[64];
@@ -284,6 +291,18 @@ START_TEST(seeds_and_sweeps_make_several_runs) {
     ck_assert_int_eq(cJSON_GetObjectItem(row, "seeds")->valueint, 2);
     cJSON_Delete(table);
 
+    // and so they are drawn
+    ck_assert_int_eq(run_on(folder, "plot @ -o $DIR/a.png --smooth=2"), EXIT_OK);
+    cli_expect_out(&cli, "a.png: rollout/score of 4 runs, 1 panels, 2 lines\n");
+    check_picture("a.png", "\x89PNG\r\n");
+    ck_assert_int_eq(run_on(folder, "plot @ -o $DIR/a.svg --x=episodes --tag=model/mse"), EXIT_OK);
+    check_picture("a.svg", "<?xml");
+    ck_assert_int_eq(run_on(folder, "plot @ -o $DIR/no/a.svg"), EXIT_CANNOT_CREATE);
+    ck_assert_int_eq(run_on(folder, "plot @ -o b.png --tag=rollout/scor"), EXIT_BAD_INPUT);
+    cli_expect_err(&cli, "has no 'rollout/scor'");
+    ck_assert_int_eq(run_on(folder, "plot @ -o b.png --x=episodes --budget"), EXIT_BAD_INPUT);
+    cli_expect_err(&cli, "all of these runs have a model; --budget draws those without");
+
     // nothing is left to do; a run that is gone is made again, with the same events
     ck_assert_int_eq(run_on(folder, "resume @"), EXIT_OK);
     ck_assert_ptr_null(strstr(cli.err.data, "started"));
@@ -374,6 +393,22 @@ START_TEST(a_sweep_that_is_stopped_goes_on) {
 }
 END_TEST
 
+// A run with a model takes 4 real episodes; the budget of them is drawn beside one without.
+START_TEST(the_budget_of_runs_with_a_model_is_drawn) {
+    char arguments[512];
+
+    snprintf(arguments, sizeof arguments, "train -q --runs=a %s", tiny);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    ck_assert_int_eq(cli_shell(&cli, "cd $DIR; mv a/* a/model && cp -r a/model a/free &&"
+                                     " sed -i '/^  measure:/d; s/^system: gssm/system: free/' "
+                                     "a/free/config.yaml"),
+                     EXIT_OK);
+    ck_assert_int_eq(run("plot a/model a/free --x=episodes --budget -o b.svg"), EXIT_OK);
+    cli_expect_out(&cli, "b.svg: rollout/score of 2 runs, 1 panels, 1 lines\n");
+    check_picture("b.svg", "<?xml");
+}
+END_TEST
+
 START_TEST(what_is_no_sweep_is_told) {
     cli_write(&cli, "sweep.json", "{\"schema\": 2}");
     ck_assert_int_eq(run("resume ."), EXIT_BAD_INPUT);
@@ -409,6 +444,7 @@ static Suite *cli_suite(void) {
     tcase_add_test(runs, a_run_that_fails_is_told_and_the_others_go_on);
     tcase_add_test(runs, a_sweep_that_is_stopped_goes_on);
     tcase_add_test(runs, what_is_no_sweep_is_told);
+    tcase_add_test(runs, the_budget_of_runs_with_a_model_is_drawn);
     suite_add_tcase(s, runs);
     return s;
 }

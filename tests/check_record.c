@@ -1,4 +1,4 @@
-// tests/check_record.c -- what a run writes: safetensors, checkpoints, logs, folders, tables.
+// tests/check_record.c -- what a run writes: safetensors, checkpoints, logs, folders; tables, curves.
 #include <dirent.h>
 #include <fcntl.h>
 #include <math.h>
@@ -17,6 +17,7 @@
 #include "ir/base/exits.h"
 #include "runtime/record/checkpoint.h"
 #include "runtime/record/csv.h"
+#include "runtime/record/curves.h"
 #include "runtime/record/json.h"
 #include "runtime/record/log.h"
 #include "runtime/record/progress.h"
@@ -1217,6 +1218,68 @@ START_TEST(a_bad_evaluation_is_refused_with_a_sentence) {
 }
 END_TEST
 
+// ---- curves -------------------------------------------------------------------------------------
+
+// The events of a run: of iterations with a score, of one without, and the start of one more.
+static const char events_text[] =
+    "{\"event\":\"episode\",\"iteration\":0,\"score\":9}\n"
+    "{\"event\":\"iteration\",\"iteration\":0,\"time/episodes\":3,\"score\":1}\n"
+    "{\"event\":\"iteration\",\"iteration\":1,\"time/episodes\":4,\"score\":\"nan\"}\n"
+    "{\"event\":\"iteration\",\"iteration\":2,\"time/episodes\":6,\"score\":3}\n"
+    "{\"event\":\"iteration\",\"iteration\":3,\"time/episodes\":8}\n"
+    "{\"event\":\"iteration\",\"iter";
+
+START_TEST(a_curve_is_a_tag_where_iterations_have_it) {
+    RtCurve c;
+    Arena a = {0};
+
+    write_file(at("events.jsonl"), events_text, strlen(events_text));
+    ck_assert_msg(rt_curve_read(&c, &a, dir, "score", "time/episodes", why, sizeof why), "%s", why);
+    ck_assert_int_eq(c.n, 2);
+    ck_assert_double_eq(c.x[0], 3);
+    ck_assert_double_eq(c.y[1], 3);
+    ck_assert_int_eq(c.iteration[1], 3);
+    ck_assert_double_eq(c.last_x, 8);
+    ck_assert(rt_curve_read(&c, &a, dir, "score", "iteration", why, sizeof why));
+    ck_assert_double_eq(c.x[1], 3);
+    ck_assert_double_eq(c.last_x, 4);
+    ck_assert(rt_curve_read(&c, &a, dir, "other", "iteration", why, sizeof why));
+    ck_assert_int_eq(c.n, 0);
+
+    write_file(at("events.jsonl"), "{\n", 2);
+    ck_assert(!rt_curve_read(&c, &a, dir, "score", "iteration", why, sizeof why));
+    check_why("has a line at byte 0 that is not JSON");
+    ck_assert(!rt_curve_read(&c, &a, at("no"), "score", "iteration", why, sizeof why));
+    arena_free(&a);
+}
+END_TEST
+
+START_TEST(seeds_are_joined_by_iteration) {
+    int64_t i0[] = {1, 2, 3}, i1[] = {1, 3};
+    double x0[] = {10, 20, 30}, y0[] = {0, 2, 4}, x1[] = {12, 30}, y1[] = {2, 8};
+    const RtCurve curves[] = {{3, i0, x0, y0, 30}, {2, i1, x1, y1, 30}};
+    Arena a = {0};
+
+    RtBand b = rt_band_of(&a, curves, 2, 1);
+    ck_assert_int_eq(b.n, 3);
+    ck_assert_int_eq(b.most, 2);
+    ck_assert_double_eq(b.x[0], 11);
+    ck_assert_double_eq(b.mean[0], 1);
+    ck_assert_double_eq_tol(b.sd[0], sqrt(2), 1e-12);
+    ck_assert_double_eq(b.mean[1], 2);
+    ck_assert_double_eq(b.sd[1], 0);
+    ck_assert_double_eq(b.mean[2], 6);
+
+    // each curve is smoothed by itself
+    b = rt_band_of(&a, curves, 2, 2);
+    ck_assert_double_eq(b.mean[0], 1);
+    ck_assert_double_eq(b.mean[1], 1);
+    ck_assert_double_eq(b.mean[2], 4);
+    ck_assert_int_eq(rt_band_of(&a, NULL, 0, 1).n, 0);
+    arena_free(&a);
+}
+END_TEST
+
 static const RtColumn columns[] = {
     {"iteration", RT_COLUMN_COUNT, 3, NULL},      {"model MSE", RT_COLUMN_REAL, 0.03125, NULL},
     {"real return", RT_COLUMN_REAL, NAN, NULL},   {"stage", RT_COLUMN_TEXT, 0, "fit"},
@@ -1364,6 +1427,12 @@ static Suite *record_suite(void) {
     tcase_add_test(tables, the_latest_and_largest_test_counts);
     tcase_add_loop_test(tables, a_bad_evaluation_is_refused_with_a_sentence, 0, N_BAD_EVALS);
     suite_add_tcase(s, tables);
+
+    TCase *curves = tcase_create("curves");
+    tcase_add_checked_fixture(curves, make_dir, drop_dir);
+    tcase_add_test(curves, a_curve_is_a_tag_where_iterations_have_it);
+    tcase_add_test(curves, seeds_are_joined_by_iteration);
+    suite_add_tcase(s, curves);
 
     TCase *progress = tcase_create("progress");
     tcase_add_test(progress, a_pipe_gets_one_plain_line_for_a_row);

@@ -185,6 +185,10 @@ static const char resume_more[] =
 static const char table_more[] =
     "RUN is the folder of a run that was tested, or a folder of runs: a sweep, or all of runs/.";
 
+static const char plot_more[] =
+    "RUN is the folder of a run, or a folder of runs. A panel is a family of tasks, a line a system,\n"
+    "the runs of a line differ in their seeds.";
+
 int main(int argc, char **argv) {
     // clang-format off
     const OptCommand commands[] = {
@@ -192,6 +196,7 @@ int main(int argc, char **argv) {
         {"resume", "RUN", "go on from the newest good checkpoint, to the same bits", resume_more, command_resume},
         {"test",   "RUN", "meta-test on unseen tasks (algorithm 2)", NULL, command_test},
         {"table",  "RUN...", "the paper's tables, results beside its figures", table_more, command_table},
+        {"plot",   "RUN... -o FILE.png|svg", "learning curves, mean and spread over seeds", plot_more, command_plot},
         {"env",    "ls|bench|check|show [NAME]", "the families of real tasks; show prints an episode", NULL, command_env},
         {"ls",     "[DIR]", "the runs of a folder (runs)", NULL, command_ls},
         {"show",   "RUN", "a run's configuration with the origin of each key, and its results", NULL, command_show},

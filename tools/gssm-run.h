@@ -48,6 +48,7 @@ int command_train(const OptCommand *self, int argc, char **argv); // gssm-run_tr
 int command_resume(const OptCommand *self, int argc, char **argv);
 
 int command_table(const OptCommand *self, int argc, char **argv); // gssm-run_table.c
+int command_plot(const OptCommand *self, int argc, char **argv);  // gssm-run_plot.c
 int command_env(const OptCommand *self, int argc, char **argv); // gssm-run_env.c
 
 #endif
