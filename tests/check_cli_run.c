@@ -179,7 +179,7 @@ START_TEST(a_dry_run_shows_the_recipe_and_creates_nothing) {
     ck_assert_int_eq(run(arguments), EXIT_OK);
     ck_assert_ptr_nonnull(strstr(cli.out.data, "# resolved recipe"));
     ck_assert_ptr_nonnull(
-        strstr(cli.out.data, "# profile quick, models/experiments/cartpole/gssm.yaml:"));
+        strstr(cli.out.data, "# profile quick, models/experiments/imagined/cartpole.yaml:"));
     ck_assert_ptr_nonnull(strstr(cli.out.data, "# command line"));
     ck_assert_ptr_nonnull(
         strstr(cli.out.data, "# real episodes: 4 (2 of new tasks, 2 of iterations)"));

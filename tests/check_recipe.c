@@ -153,6 +153,17 @@ START_TEST(maps_merge_lists_replace_and_null_removes) {
     open_with("b.yaml", NULL, NULL, 0); // above a profile
     ck_assert_int_eq(yaml_find(recipe.root, "bind")->n, 1);
 
+    put_file("a.yaml", "every_task: null\ntest: {act: {episodes: null, steps: 4}}\n");
+    put_file("b.yaml", "base: [base, a]\n");
+    open_good("b.yaml", NULL, NULL, 0); // a base takes from those before it
+    ck_assert_int_eq(recipe.every_task.n, 0);
+    act = recipe.test.act->def;
+    ck_assert_int_eq(act->episodes, 1);
+    ck_assert_int_eq(act->steps, 4);
+    put_file("b.yaml", "base: [a, base]\n");
+    open_good("b.yaml", NULL, NULL, 0); // and later ones give again
+    ck_assert_int_eq(recipe.every_task.n, 1);
+
     put_file("a.yaml", "base: [base]\nx: [1, 2]\n");
     put_file("b.yaml", "base: [a]\nx: [3]\n");
     open_with("b.yaml", NULL, NULL, 0);
@@ -335,9 +346,9 @@ static const struct {
                              "   1 | act.context.as=randm\n"
                              "     |                ^\n"
                              "command line:1:16: note: did you mean 'random'?\n"},
-    {"act.steps=99", "1:11: error[E0702]: steps is 99, and an episode of cartpole has at most 25\n"
-                     "   1 | act.steps=99\n"
-                     "     |           ^\n"},
+    {"act.steps=0", "1:11: error[E0702]: steps is '0', and should be a whole number from 1 to 1000000\n"
+                    "   1 | act.steps=0\n"
+                    "     |           ^\n"},
     {"set.tas.far=1", "1:9: error[E0201]: nothing is bound as 'tas'\n"
                       "   1 | set.tas.far=1\n"
                       "     |         ^\n"

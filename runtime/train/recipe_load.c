@@ -161,7 +161,7 @@ static bool read_bases(Loader *l, const char *path, const Yaml *file, Layers *ou
         if (*names[i] && !base)
             diag_error(l->diag, locs[i], E_file, "there is no recipe '%s'", names[i]);
         done = base && read_layers(l, base, locs[i], &b) && done;
-        out->tree = rt_tree_merge(l->arena, out->tree, b.tree);
+        out->tree = rt_tree_stack(l->arena, out->tree, b.tree);
         out->profile = rt_tree_stack(l->arena, out->profile, b.profile);
         out->above = rt_tree_stack(l->arena, out->above, b.above);
         out->has_profile |= b.has_profile;
@@ -196,15 +196,15 @@ static bool read_layers(Loader *l, const char *path, Loc asked, Layers *out) {
 
         // a file that gives the profile stands below it, with all that came before
         if (profile) {
-            out->tree = rt_tree_merge(l->arena, out->tree, out->above);
-            out->tree = rt_tree_merge(l->arena, out->tree, own);
+            out->tree = rt_tree_stack(l->arena, out->tree, out->above);
+            out->tree = rt_tree_stack(l->arena, out->tree, own);
             out->profile = rt_tree_stack(l->arena, out->profile, profile);
             out->above = NULL;
             out->has_profile = true;
         } else if (out->has_profile)
             out->above = rt_tree_stack(l->arena, out->above, own);
         else
-            out->tree = rt_tree_merge(l->arena, out->tree, own);
+            out->tree = rt_tree_stack(l->arena, out->tree, own);
     }
     l->n_open--;
     return done;
@@ -384,8 +384,8 @@ static Yaml *read_all(Loader *l, const char *path, const char *profile) {
         diag_did_you_mean(l->diag, at, profile, l->profiles, l->n_profiles);
     }
     l->recipe->origins.profile = profile;
-    Yaml *root = rt_tree_merge(l->arena, layers.tree, layers.profile);
-    return rt_tree_merge(l->arena, root, layers.above);
+    Yaml *root = rt_tree_stack(l->arena, layers.tree, layers.profile);
+    return rt_tree_merge(l->arena, NULL, rt_tree_stack(l->arena, root, layers.above));
 }
 
 bool rt_recipe_load(RtRecipe *r, const RtRecipeDef *def) {

@@ -54,15 +54,10 @@ static void collect_check(RtStage *s, RtRecipe *recipe) {
     const RtCollect *c = s->def;
     const Yaml *context = yaml_find(s->map, "context"),
                *as = context ? yaml_find(context, "as") : NULL;
-    const Yaml *steps = yaml_find(s->map, "steps");
 
     rt_recipe_need_instance(recipe, s->object, s->object_loc);
     if (as && c->context.as)
         rt_recipe_need_label(recipe, c->context.as, as->loc);
-    if (steps && recipe->family && c->steps > recipe->family->horizon)
-        diag_error(&recipe->diag, steps->loc, E_recipe,
-                   "steps is %" PRId64 ", and an episode of %s has at most %d", c->steps,
-                   recipe->family->name, (int)recipe->family->horizon);
 }
 
 static void collect_ask(RtStage *s, const RtRecipe *recipe, RtWorld *w) {

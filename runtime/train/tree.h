@@ -24,8 +24,7 @@ typedef struct RtOrigins {
 // shared. A map without `base` loses its nulls, too.
 Yaml *rt_tree_merge(Arena *a, const Yaml *base, const Yaml *over);
 
-// The same for two layers that will be laid upon a third: nulls of `over` stay, and take keys away
-// there.
+// The same for layers that will be laid upon others: nulls stay, and take keys away there.
 Yaml *rt_tree_stack(Arena *a, const Yaml *base, const Yaml *over);
 
 // A copy whose places point into `file`, those of line 1 `shift` columns to the right.
