@@ -159,4 +159,4 @@ static int draw(const double *state, EnvMark *marks, double view[4]) {
 }
 
 const EnvPhysics env_acrobot = {
-    .reset = reset, .step = step, .observe = observe, .dt = 0.2, .draw = draw};
+    .reset = reset, .step = step, .observe = observe, .dt = 0.2, .tolerance = 1e-9, .draw = draw};

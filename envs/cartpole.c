@@ -122,4 +122,4 @@ static int draw(const double *state, EnvMark *marks, double view[4]) {
 }
 
 const EnvPhysics env_cartpole = {
-    .reset = reset, .step = step, .reward = reward, .dt = 0.1, .draw = draw};
+    .reset = reset, .step = step, .reward = reward, .dt = 0.1, .tolerance = 1e-12, .draw = draw};

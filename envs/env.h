@@ -233,6 +233,12 @@ struct EnvPhysics {
 
     double dt; // s, of a transition
 
+    // How near a transition comes to that of another program from the same state, where reference
+    // data are compared; a simulator's data name qpos and qvel in the place of a state, which stand
+    // in a state from component `qpos` on.
+    double tolerance;
+    int qpos;
+
     // Transitions a second of the simulator alone in the usual task, on `threads` threads: what a
     // batch cannot exceed. `state` (rows, state_dim) is where `rows` episodes begin, `action`
     // (steps, rows, action_dim) what acts in them. NULL where the family's own code is all there

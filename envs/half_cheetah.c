@@ -83,5 +83,7 @@ const EnvPhysics env_half_cheetah = {.open = open,
                                      .step = step,
                                      .observe = observe,
                                      .dt = 0.05,
+                                     .tolerance = 1e-6,
+                                     .qpos = QPOS,
                                      .raw = raw,
                                      .render = render};

@@ -87,5 +87,7 @@ const EnvPhysics env_slim_humanoid = {.open = open,
                                       .step = step,
                                       .observe = observe,
                                       .dt = 0.015,
+                                      .tolerance = 1e-6,
+                                      .qpos = QPOS,
                                       .raw = raw,
                                       .render = render};

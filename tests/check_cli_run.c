@@ -138,11 +138,28 @@ START_TEST(families_are_listed_checked_and_shown) {
     ck_assert_int_eq(run("env ls"), EXIT_OK);
     ck_assert_ptr_nonnull(strstr(cli.out.data, "mass of the cart"));
     ck_assert_int_eq(run("env check"), EXIT_OK);
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "transitions are those of the reference data"));
+    ck_assert_ptr_null(strstr(cli.out.data, "no reference data"));
     ck_assert_int_eq(run("env show cartpole --task=m_c=1.5"), EXIT_OK);
     ck_assert_ptr_nonnull(strstr(cli.out.data, "\n  25 "));
     ck_assert_ptr_nonnull(strstr(cli.out.data, "# score -"));
     ck_assert_int_eq(run("env show cartpole --task=m_c=99"), EXIT_BAD_USAGE);
     ck_assert_int_eq(run("env bench cartpole --rows=10 --json"), EXIT_OK);
+}
+END_TEST
+
+START_TEST(reference_data_that_differ_fail_the_check) {
+    cli_write(&cli, "cartpole.safetensors", "no such format");
+    ck_assert_int_eq(run("env check cartpole --json --data=$DIR"), EXIT_CHECK);
+    ck_assert_ptr_nonnull(strstr(cli.out.data, "reference data\", \"holds\": false}"));
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "cartpole.safetensors"));
+    // Acrobot's episodes are none of Cart-Pole's
+    ck_assert_int_eq(
+        cli_shell(&cli, "cp tests/data/acrobot.safetensors $DIR/cartpole.safetensors"), EXIT_OK);
+    ck_assert_int_eq(run("env check cartpole --data=$DIR"), EXIT_CHECK);
+    ck_assert_ptr_nonnull(strstr(cli.err.data, "holds no episodes of cartpole"));
+    // data are of the usual variant, whichever is checked otherwise
+    ck_assert_int_eq(run("env check cartpole --variant=cost_half=0"), EXIT_OK);
 }
 END_TEST
 
@@ -430,6 +447,7 @@ static Suite *cli_suite(void) {
                         sizeof commands / sizeof *commands);
     tcase_add_test(usage, what_is_not_there_is_told);
     tcase_add_test(usage, families_are_listed_checked_and_shown);
+    tcase_add_test(usage, reference_data_that_differ_fail_the_check);
     tcase_add_test(usage, episodes_are_drawn);
     suite_add_tcase(s, usage);
 

@@ -218,8 +218,10 @@ int command_env(const OptCommand *self, int argc, char **argv) {
          "a policy with fresh parameters that acts in bench (random actions)", 0, 0},
         {"output", 'o', OPT_TEXT, &o.output, "FILE.gif|png",
          "draw the episode of show: moving, or a sheet of frames", 0, 0},
+        {"data", 0, OPT_TEXT, &o.data, "DIR",
+         "reference data of check, NAME.safetensors (tests/data beside the models)", 0, 0},
         {"threads", 0, OPT_INT, &o.threads, "N", "threads of the physics (1)", 1, 1024},
-        {"json", 0, OPT_FLAG, &o.json, NULL, "print JSON (ls, bench)", 0, 0},
+        {"json", 0, OPT_FLAG, &o.json, NULL, "print JSON (ls, bench, check)", 0, 0},
     };
     OptRest rest = {.least = 1, .most = 2};
     int code = opt_parse(self, table, sizeof table / sizeof *table, argc, argv, &rest);

@@ -16,7 +16,7 @@
 
 // ---- check --------------------------------------------------------------------------------------
 
-enum { ROWS = 24, STEPS = 60 };
+enum { ROWS = 50, STEPS = 60 };
 
 // Runs `rows` episodes, from number `first` on, and puts every observation and reward of each row,
 // row after row, behind `path`. False on error.
@@ -78,6 +78,11 @@ static bool by_sevens(const EnvOptions *o, const EnvFamily *f, const Buf *all, c
 
 static bool two_threads(const EnvOptions *o, const EnvFamily *f, const Buf *all, char *why, int n) {
     return check_rows(o, f, ROWS, 2, all, why, n);
+}
+
+static bool three_threads(const EnvOptions *o, const EnvFamily *f, const Buf *all, char *why,
+                          int n) {
+    return check_rows(o, f, ROWS, 3, all, why, n);
 }
 
 // A state taken out of a row and put into a fresh batch goes on alike, at every step.
@@ -146,13 +151,36 @@ static const struct {
     const char *what;
     bool (*holds)(const EnvOptions *o, const EnvFamily *f, const Buf *together, char *why, int n);
 } promises[] = {
-    {"a row has the same bits alone as among others", each_alone},
+    {"a row has the same bits alone as among 50", each_alone},
     {"rows have the same bits in batches of 7", by_sevens},
     {"rows have the same bits on two threads", two_threads},
+    {"rows have the same bits on three threads", three_threads},
     {"a state is all that a row is", state_is_all},
     {"actions and tasks that are not finite are refused", bad_is_refused},
 };
 enum { N_PROMISES = sizeof promises / sizeof *promises };
+
+static void put_check(const EnvOptions *o, const EnvFamily *f, const char *what, bool holds) {
+    if (o->json)
+        printf("{\"env\": \"%s\", \"check\": \"%s\", \"holds\": %s}\n", f->name, what,
+               holds ? "true" : "false");
+    else
+        printf("%-14s %-6s  %s\n", f->name, holds ? "holds" : "FAILS", what);
+}
+
+// Reference data are compared where there are any; that there are none is no failure.
+static bool check_data(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
+    char path[4096];
+
+    if (!env_find_data(o, f, path, sizeof path)) {
+        if (!o->json)
+            printf("%-14s %-6s  no reference data; --data names their folder\n", f->name, "-");
+        return true;
+    }
+    bool holds = env_agrees_with_data(o, f, path, why, why_size);
+    put_check(o, f, "transitions are those of the reference data", holds);
+    return holds;
+}
 
 int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) {
     Buf together = {0};
@@ -160,13 +188,11 @@ int env_check(const EnvOptions *o, const EnvFamily *f, char *why, int why_size) 
 
     for (int i = 0; i < N_PROMISES && code != EXIT_MISSING; i++) {
         bool holds = promises[i].holds(o, f, &together, why, why_size);
-        if (o->json)
-            printf("{\"env\": \"%s\", \"check\": \"%s\", \"holds\": %s}\n", f->name,
-                   promises[i].what, holds ? "true" : "false");
-        else
-            printf("%-14s %-6s  %s\n", f->name, holds ? "holds" : "FAILS", promises[i].what);
+        put_check(o, f, promises[i].what, holds);
         code = holds ? code : EXIT_CHECK;
     }
+    if (code != EXIT_MISSING && !check_data(o, f, why, why_size))
+        code = EXIT_CHECK;
     buf_free(&together);
     return code;
 }
