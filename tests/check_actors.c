@@ -10,6 +10,7 @@
 #include "envs/env_random.h"
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
+#include "tests/support_files.h"
 
 static char cache[] = "/tmp/check_actors_XXXXXX"; // compiled objects, shared by the tests
 
@@ -576,7 +577,6 @@ static Suite *actors_suite(void) {
 }
 
 int main(void) {
-    char command[64];
 
     if (!mkdtemp(cache))
         return EXIT_FAILURE;
@@ -584,6 +584,5 @@ int main(void) {
     srunner_run_all(r, CK_ENV);
     int n_failed = srunner_ntests_failed(r);
     srunner_free(r);
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    return system(command) == 0 && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return delete_tree(cache) && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

@@ -23,11 +23,6 @@ static void teardown(void) {
     arena_free(&arena);
 }
 
-static bool is_long(void) {
-    const char *s = getenv("GSSM_TEST_LONG");
-    return s && !strcmp(s, "1");
-}
-
 // ---- graphs -------------------------------------------------------------------------------------
 
 // One variant of an operation at a shape.
@@ -193,12 +188,12 @@ static void check_order(IrOp op, int order, int64_t most) {
 }
 
 START_TEST(gradients_agree_with_differences) {
-    check_order((IrOp)_i, 1, is_long() ? 1000 : 80);
+    check_order((IrOp)_i, 1, cases_are_long() ? 1000 : 80);
 }
 END_TEST
 
 START_TEST(gradients_of_gradients_agree_with_differences) {
-    check_order((IrOp)_i, 2, is_long() ? 30 : 8);
+    check_order((IrOp)_i, 2, cases_are_long() ? 30 : 8);
 }
 END_TEST
 
@@ -212,16 +207,14 @@ START_TEST(what_has_no_gradient_has_a_reason) {
 END_TEST
 
 int main(void) {
-    const char *only = getenv("GSSM_TEST_OP");
-    int first = only ? (int)ir_op_find(only) : 0, end = only ? first + 1 : IR_OP_COUNT;
-    if (first == IR_OP_COUNT) {
-        fprintf(stderr, "GSSM_TEST_OP: there is no operation '%s'\n", only);
+    int first, end;
+
+    if (!cases_range(&first, &end))
         return EXIT_FAILURE;
-    }
     Suite *suite = suite_create("gradients");
     TCase *ops = tcase_create("ops");
     tcase_add_checked_fixture(ops, setup, teardown);
-    tcase_set_timeout(ops, is_long() ? 7200 : 120);
+    tcase_set_timeout(ops, cases_are_long() ? 7200 : 120);
     tcase_add_loop_test(ops, gradients_agree_with_differences, first, end);
     tcase_add_loop_test(ops, gradients_of_gradients_agree_with_differences, first, end);
     tcase_add_loop_test(ops, what_has_no_gradient_has_a_reason, first, end);

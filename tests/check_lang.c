@@ -16,6 +16,7 @@
 #include "ir/lang/signature.h"
 #include "ir/text.h"
 #include "runtime/record/safetensors.h"
+#include "tests/support_files.h"
 #include "tests/support_graph.h"
 
 static Arena arena;
@@ -30,9 +31,7 @@ static void setup(void) {
 }
 
 static void teardown(void) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    ck_assert(delete_tree(folder));
     arena_free(&arena);
     diag_free(&diag);
 }

@@ -11,6 +11,7 @@
 
 #include "ir/base/buf.h"
 #include "ir/lang/lang.h"
+#include "tests/support_files.h"
 #include "tests/support_graph.h"
 #include "tests/support_run.h"
 
@@ -26,9 +27,7 @@ static void setup(void) {
 }
 
 static void teardown(void) {
-    char command[128];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    ck_assert_int_eq(system(command), 0);
+    ck_assert(delete_tree(folder));
     arena_free(&arena);
     diag_free(&diag);
 }

@@ -15,6 +15,7 @@
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
 #include "tests/support_cli.h"
+#include "tests/support_files.h"
 
 static char cache[] = "/tmp/check_models_XXXXXX"; // compiled objects, shared by the tests
 
@@ -650,7 +651,6 @@ static Suite *models_suite(void) {
 }
 
 int main(void) {
-    char command[64];
 
     if (!mkdtemp(cache) || glob("models/*.yaml", 0, NULL, &files) != 0 ||
         glob("models/*/*.yaml", GLOB_APPEND, NULL, &files) != 0)
@@ -660,6 +660,5 @@ int main(void) {
     int n_failed = srunner_ntests_failed(r);
     srunner_free(r);
     globfree(&files);
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    return system(command) == 0 && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return delete_tree(cache) && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

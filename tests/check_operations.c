@@ -28,11 +28,6 @@ static void teardown(void) {
     arena_free(&arena);
 }
 
-static bool is_long(void) {
-    const char *s = getenv("GSSM_TEST_LONG");
-    return s && !strcmp(s, "1");
-}
-
 // ---- sizes --------------------------------------------------------------------------------------
 
 static const int64_t sizes[] = {0, 1, 2, 7, 8, 9, 16, 17, 65};
@@ -42,12 +37,12 @@ enum { N_SIZES = sizeof sizes / sizeof *sizes, MAX_SIZE = 65, MAX_STEPS = 3 };
 // axis beside a small one of the others, unless the test is long.
 static int n_combinations(int rank) {
     int n = rank == 0 ? 1 : rank == 1 ? N_SIZES : N_SIZES * N_SIZES;
-    return rank < 3 ? n : is_long() ? n * N_SIZES : 3 * N_SIZES;
+    return rank < 3 ? n : cases_are_long() ? n * N_SIZES : 3 * N_SIZES;
 }
 
 // Combination number i.
 static void combination(int rank, int i, int64_t *out) {
-    if (rank == 3 && !is_long()) {
+    if (rank == 3 && !cases_are_long()) {
         int axis = i / N_SIZES, k = i % N_SIZES;
         for (int a = 0; a < 3; a++)
             out[a] = a == axis ? sizes[k] : sizes[1 + (k + a) % 4];
@@ -177,7 +172,7 @@ static IrNode *in_loop(Graph *g, IrBuilder *b, const CaseShape *s, int variant, 
 
 // Whether the variant in this way is left to another dtype, unless the test is long.
 static bool is_others(const Graph *g, const CaseShape *s, int variant, How how) {
-    return how > TRANSPOSED && g->row->n_variants > 1 && !is_long() &&
+    return how > TRANSPOSED && g->row->n_variants > 1 && !cases_are_long() &&
            (variant + (int)how + (int)s->dtype) % 2;
 }
 
@@ -413,7 +408,7 @@ static bool is_too_large(const Graph *g, int rank, const int64_t *of_axes) {
     int64_t count = 1;
     for (int i = 0; i < rank; i++)
         count *= of_axes[i];
-    return g->row->most && count > g->row->most && !is_long();
+    return g->row->most && count > g->row->most && !cases_are_long();
 }
 
 // Values of differences have no meaning at edges.
@@ -467,13 +462,13 @@ static void at_static_sizes(IrOp op, IrDtype dtype, int rank) {
     static const How hows[] = {PLAIN, TRANSPOSED, CONSUMED};
     enum { N_HOWS = sizeof hows / sizeof *hows };
     Graph g = graph_new(op);
-    int count = rank < 2 || is_long() ? n_combinations(rank) : N_SIZES;
+    int count = rank < 2 || cases_are_long() ? n_combinations(rank) : N_SIZES;
     for (int i = 0; i < count; i++) {
         int64_t of_axes[CASES_MAX_RANK];
         CaseShape s = {.dtype = dtype, .rank = rank};
         combination(rank, i, of_axes);
         for (int k = 0; k < rank; k++) {
-            if (rank >= 2 && !is_long())
+            if (rank >= 2 && !cases_are_long())
                 of_axes[k] = sizes[(i * (k + 1) + k * (int)op) % N_SIZES];
             s.dims[k] = ir_dim_const(g.dims, of_axes[k]);
         }
@@ -481,7 +476,7 @@ static void at_static_sizes(IrOp op, IrDtype dtype, int rank) {
             continue;
         for (int v = 0; v < g.row->n_variants; v++)
             for (int h = 0; h < N_HOWS; h++)
-                if (is_long() || h == (i + v + (int)dtype) % N_HOWS)
+                if (cases_are_long() || h == (i + v + (int)dtype) % N_HOWS)
                     add_output(&g, &s, v, hows[h]);
     }
     if (g.f->body->n_results == 0)
@@ -502,16 +497,14 @@ START_TEST(static_sizes_are_right) {
 END_TEST
 
 int main(void) {
-    const char *only = getenv("GSSM_TEST_OP");
-    int first = only ? (int)ir_op_find(only) : 0, end = only ? first + 1 : IR_OP_COUNT;
-    if (first == IR_OP_COUNT) {
-        fprintf(stderr, "GSSM_TEST_OP: there is no operation '%s'\n", only);
+    int first, end;
+
+    if (!cases_range(&first, &end))
         return EXIT_FAILURE;
-    }
     Suite *suite = suite_create("operations");
     TCase *values = tcase_create("values");
     tcase_add_checked_fixture(values, setup, teardown);
-    tcase_set_timeout(values, is_long() ? 7200 : 120);
+    tcase_set_timeout(values, cases_are_long() ? 7200 : 120);
     tcase_add_loop_test(values, bounded_sizes_are_right, first, end);
     tcase_add_loop_test(values, static_sizes_are_right, first, end);
     suite_add_tcase(suite, values);

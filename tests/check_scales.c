@@ -10,6 +10,7 @@
 #include "ir/lang/lang.h"
 #include "runtime/exec/call.h"
 #include "runtime/exec/roots.h"
+#include "tests/support_files.h"
 
 static char cache[] = "/tmp/check_scales_XXXXXX"; // compiled objects, shared by the tests
 
@@ -254,7 +255,6 @@ START_TEST(models_scale_inputs_and_predict_raw_targets) {
 END_TEST
 
 int main(void) {
-    char command[64];
 
     if (!mkdtemp(cache))
         return EXIT_FAILURE;
@@ -271,6 +271,5 @@ int main(void) {
     srunner_run_all(r, CK_ENV);
     int n_failed = srunner_ntests_failed(r);
     srunner_free(r);
-    snprintf(command, sizeof command, "rm -rf %s", cache);
-    return system(command) == 0 && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return delete_tree(cache) && n_failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }

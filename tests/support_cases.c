@@ -3,6 +3,8 @@
 
 #include <check.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support_exact.h"
@@ -507,4 +509,20 @@ const CaseRow *case_row(IrOp op) {
     ck_assert_msg(rows[op].apply != NULL, "no row for '%s' in tests/support_cases.c",
                   ir_op_info[op].name);
     return &rows[op];
+}
+
+bool cases_are_long(void) {
+    const char *s = getenv("GSSM_TEST_LONG");
+
+    return s && !strcmp(s, "1");
+}
+
+bool cases_range(int *first, int *end) {
+    const char *only = getenv("GSSM_TEST_OP");
+
+    *first = only ? (int)ir_op_find(only) : 0;
+    *end = only ? *first + 1 : IR_OP_COUNT;
+    if (*first == IR_OP_COUNT)
+        fprintf(stderr, "GSSM_TEST_OP: there is no operation '%s'\n", only);
+    return *first < IR_OP_COUNT;
 }

@@ -51,4 +51,11 @@ const CaseRow *case_row(IrOp op);
 // A shape's type.
 IrType case_type(const CaseShape *s);
 
+// Whether GSSM_TEST_LONG=1 asks for the long form of tests.
+bool cases_are_long(void);
+
+// The operations to test, first .. end - 1: all, or that which GSSM_TEST_OP names. False, with a
+// sentence on standard error, where there is none of that name.
+bool cases_range(int *first, int *end);
+
 #endif

@@ -8,6 +8,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/support_files.h"
+
 void cli_open(Cli *c, const char *program) {
     char cache[128];
 
@@ -32,10 +34,7 @@ void cli_open(Cli *c, const char *program) {
 }
 
 void cli_close(Cli *c) {
-    char command[128];
-
-    snprintf(command, sizeof command, "rm -rf %s", c->dir);
-    ck_assert_int_eq(system(command), 0);
+    ck_assert(delete_tree(c->dir));
     buf_free(&c->out);
     buf_free(&c->err);
 }

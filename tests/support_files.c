@@ -12,17 +12,15 @@
 
 #include "ir/base/buf.h"
 
-void delete_tree(const char *path) {
+bool delete_tree(const char *path) {
     struct stat what;
     bool is_folder = lstat(path, &what) == 0 && S_ISDIR(what.st_mode);
     DIR *folder = is_folder ? opendir(path) : NULL;
     char name[1024];
 
     // a link goes, what it points to stays
-    if (!folder) {
-        unlink(path);
-        return;
-    }
+    if (!folder)
+        return unlink(path) == 0;
     for (struct dirent *d = readdir(folder); d; d = readdir(folder)) {
         if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
             continue;
@@ -30,7 +28,7 @@ void delete_tree(const char *path) {
         delete_tree(name);
     }
     closedir(folder);
-    rmdir(path);
+    return rmdir(path) == 0;
 }
 
 const char *run_in(const char *root) {

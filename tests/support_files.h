@@ -2,8 +2,11 @@
 #ifndef TESTS_SUPPORT_FILES_H
 #define TESTS_SUPPORT_FILES_H
 
-// Deletes a folder with all that is in it.
-void delete_tree(const char *path);
+#include <stdbool.h>
+
+// Deletes a folder with all that is in it; false where something is left. A link goes, what it
+// points to stays.
+bool delete_tree(const char *path);
 
 // The one run in the folder `root`, or NULL. The next call takes it back.
 const char *run_in(const char *root);
