@@ -544,6 +544,26 @@ START_TEST(the_pipeline_does_not_change_results) {
 END_TEST
 
 // Each code of ir/base/errors.def about data is told here.
+START_TEST(values_that_are_no_numbers_are_told) {
+    cli_write(&cli, "nan.yaml",
+              "module: nan\nfunctions:\n  three:\n    inputs: {x: [3]}\n    output: sqrt(x - 100)\n"
+              "  scalar: {inputs: {x: []}, output: sqrt(x - 100)}\n");
+    cli_expect(&cli, EXIT_OK, "run $DIR/nan.yaml three");
+    cli_expect_out(&cli, " all nan\n");
+    cli_expect(&cli, EXIT_OK, "run $DIR/nan.yaml scalar");
+    cli_expect_out(&cli, " nan\n");
+    ck_assert_ptr_null(strstr(buf_text(&cli.out), "-nan"));
+}
+END_TEST
+
+START_TEST(help_says_the_type_that_a_command_takes) {
+    cli_expect(&cli, EXIT_OK, "gradcheck --help");
+    cli_expect_out(&cli, "type of reals (f64)");
+    cli_expect(&cli, EXIT_OK, "run --help");
+    cli_expect_out(&cli, "type of reals (f32)");
+}
+END_TEST
+
 START_TEST(data_that_do_not_fit_are_told) {
     cli_write(&cli, "m.yaml",
               "module: m\noptions: {n: 3}\nparams: {w: \"zeros([n])\"}\nfunctions:\n"
@@ -637,6 +657,8 @@ static Suite *cli_suite(void) {
     tcase_add_test(works, passes_are_printed_dumped_timed_and_counted);
     tcase_add_test(works, the_pipeline_can_be_chosen);
     tcase_add_test(works, the_pipeline_does_not_change_results);
+    tcase_add_test(works, values_that_are_no_numbers_are_told);
+    tcase_add_test(works, help_says_the_type_that_a_command_takes);
     tcase_add_test(works, data_that_do_not_fit_are_told);
     tcase_add_loop_test(works, emitted_ir_goes_through_opt_again, 0,
                         sizeof entries / sizeof *entries);

@@ -47,13 +47,14 @@ typedef struct GssmcData {
 } GssmcData;
 
 // clang-format off
-// Options of commands that read a model.
-#define GSSMC_OPTIONS(g) \
+// Options of commands that read a model, whose reals are f32 unless said otherwise.
+#define GSSMC_OPTIONS(g) GSSMC_OPTIONS_AT(g, "f32")
+#define GSSMC_OPTIONS_AT(g, real) \
     {NULL, 'D', OPT_LIST, &(g)->dims, "NAME=VALUE", "bind a dim to a number"}, \
     {"set", 0, OPT_LIST, &(g)->sets, "NAME=VALUE", "an option or setting of the model"}, \
     {"bind", 0, OPT_LIST, &(g)->binds, "NAME=MODULE", "bind a module parameter"}, \
     {"target", 0, OPT_CHOICE, &(g)->target, "cpu|ref", "back end (cpu)"}, \
-    {"dtype", 0, OPT_CHOICE, &(g)->dtype, "f32|f64", "type of reals (f32)"}, \
+    {"dtype", 0, OPT_CHOICE, &(g)->dtype, "f32|f64", "type of reals (" real ")"}, \
     {"gemm", 0, OPT_CHOICE, &(g)->gemm, "own|blas", "matrix products (own)"}, \
     {"threads", 0, OPT_INT, &(g)->threads, "N", "worker threads (all cores)", .least = 1, .most = 256}, \
     {"no-cache", 0, OPT_FLAG, &(g)->no_cache, NULL, "neither read nor write compiled objects"}, \

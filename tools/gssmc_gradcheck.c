@@ -307,7 +307,7 @@ int command_gradcheck(const OptCommand *self, int argc, char **argv) {
     OptList renames = {0};
     int64_t seed = 0, samples = c.def.samples;
     const Opt table[] = {
-        GSSMC_OPTIONS(&g),
+        GSSMC_OPTIONS_AT(&g, "f64"),
         {"data", 0, OPT_TEXT, &data, "F.safetensors",
          "parameters p.*, inputs in.*, draws draw.* (random)"},
         {"rename", 0, OPT_LIST, &renames, "OLD:NEW", "map a prefix of the data's names"},

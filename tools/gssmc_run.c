@@ -173,29 +173,46 @@ static int put_params(Run *r, RtState *s) {
     return missing ? EXIT_BAD_INPUT : EXIT_OK;
 }
 
+// NaN without a sign, which says nothing.
+static double plain(double v) {
+    return isnan(v) ? NAN : v;
+}
+
+// "min 0  mean 0.5  max 1": the least and greatest of what are numbers.
+static void print_range(const double *v, int64_t n) {
+    double low = INFINITY, high = -INFINITY, sum = 0;
+    int64_t n_nan = 0;
+
+    for (int64_t k = 0; k < n; k++) {
+        low = fmin(low, v[k]);
+        high = fmax(high, v[k]);
+        sum += v[k];
+        n_nan += isnan(v[k]) != 0;
+    }
+    if (n == 0)
+        printf("empty\n");
+    else if (n_nan == n)
+        printf("all nan\n");
+    else
+        printf("min %.6g  mean %.6g  max %.6g\n", low, plain(sum / (double)n), high);
+}
+
 static void print_results(const RtProgram *p, const RtCall *call) {
     for (int i = 0; i < p->fn->body->n_results; i++) {
         const IrSlot *slot = &p->fn->outputs[i];
         Buf text = {0};
         int64_t n = rt_call_output_count(call, i);
-        double *v = malloc((size_t)(n ? n : 1) * sizeof *v), low = INFINITY, high = -INFINITY,
-               sum = 0;
+        double *v = malloc((size_t)(n ? n : 1) * sizeof *v);
 
         if (!v)
             diag_bug("out of memory");
         rt_call_get(call, i, v, n);
-        for (int64_t k = 0; k < n; k++) {
-            low = fmin(low, v[k]);
-            high = fmax(high, v[k]);
-            sum += v[k];
-        }
         ir_type_print(&text, &p->fn->body->results[i]->types[0]);
+        printf("%s.%-24s %-16s ", ir_role_name(slot->role), slot->name, buf_text(&text));
         if (n == 1)
-            printf("%s.%-24s %-16s %.17g\n", ir_role_name(slot->role), slot->name, buf_text(&text),
-                   v[0]);
+            printf("%.17g\n", plain(v[0]));
         else
-            printf("%s.%-24s %-16s min %.6g  mean %.6g  max %.6g\n", ir_role_name(slot->role),
-                   slot->name, buf_text(&text), low, sum / (double)n, high);
+            print_range(v, n);
         buf_free(&text);
         free(v);
     }
