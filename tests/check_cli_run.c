@@ -268,6 +268,55 @@ START_TEST(train_test_table_ls_and_show_go_together) {
 }
 END_TEST
 
+static const char adapted[] =
+    "experiment: adapted\n"
+    "base: [experiments/cartpole/gssm]\n"
+    "test:\n"
+    "  adapt:\n"
+    "    refit:\n"
+    "      update: dynamics.fit\n"
+    "      times: 2\n"
+    "      batch: {rows: 50, as: random}\n"
+    "      context: {rows: uniform}\n"
+    "      settings: {rate: 1e-3}\n";
+
+// Tests the run `run` with a folder in the place of its result, so that what is known of the tasks
+// is left; takes all but two tasks of it away; tests again.
+static const char cut_off[] =
+    "cd \"$DIR/run/eval\" && mkdir test_own_2_4x2.json &&"
+    " { \"$PROGRAM\" test -q ..; [ $? = 74 ]; } && rmdir test_own_2_4x2.json &&"
+    " p=test_own_2_4x2.partial.jsonl && head -n 3 $p >part && printf '{\"task\":2,' >>part && mv part $p &&"
+    " \"$PROGRAM\" test .. && [ ! -e $p ]";
+
+START_TEST(a_test_that_was_cut_off_goes_on_to_the_same_bytes) {
+    char arguments[512];
+
+    cli_write(&cli, "adapted.yaml", adapted);
+    snprintf(arguments, sizeof arguments, "train -q adapted.yaml %s test.tasks=4", tiny);
+    ck_assert_int_eq(run(arguments), EXIT_OK);
+    ck_assert_int_eq(cli_shell(&cli, "cd $DIR && mv runs/* run && cp -r run whole"), EXIT_OK);
+    ck_assert_int_eq(run("test -q whole"), EXIT_OK);
+    ck_assert_int_eq(cli_shell(&cli, cut_off), EXIT_OK);
+    cli_expect_err(&cli, "going on: 2 of 4 tasks were tested before\n");
+    ck_assert_int_eq(cli_shell(&cli, "cd $DIR && cmp whole/eval/test_own_2_4x2.json run/eval/test_own_2_4x2.json"
+                                     " && grep -c '\"event\":\"task\"' run/eval/*.timing.jsonl"),
+                     EXIT_OK);
+    ck_assert_str_eq(cli.out.data, "4\n");
+    ck_assert_int_eq(run("table run --json"), EXIT_OK);
+    cJSON *table = cJSON_Parse(cli.out.data);
+    const cJSON *adapt = cJSON_GetObjectItem(cJSON_GetArrayItem(table, 0), "adapt_seconds");
+    ck_assert_double_gt(adapt->valuedouble, 0);
+    cJSON_Delete(table);
+
+    // what another recipe left is not taken
+    ck_assert_int_eq(cli_shell(&cli, "cd $DIR/run/eval && printf '{\"tested\":\"x\"}\\n{\"task\":0,\"score\":9}\\n'"
+                                     " >test_own_2_4x2.partial.jsonl && rm *.json && \"$PROGRAM\" test .. &&"
+                                     " cmp $DIR/whole/eval/test_own_2_4x2.json test_own_2_4x2.json"),
+                     EXIT_OK);
+    ck_assert_ptr_null(strstr(cli.err.data, "going on"));
+}
+END_TEST
+
 // ---- sweeps -------------------------------------------------------------------------------------
 
 // The number of runs that `ls` lists in `state`.
@@ -456,6 +505,7 @@ static Suite *cli_suite(void) {
     tcase_set_timeout(runs, 600);
     tcase_add_test(runs, a_dry_run_shows_the_recipe_and_creates_nothing);
     tcase_add_test(runs, train_test_table_ls_and_show_go_together);
+    tcase_add_test(runs, a_test_that_was_cut_off_goes_on_to_the_same_bytes);
     tcase_add_test(runs, seeds_and_sweeps_make_several_runs);
     tcase_add_test(runs, a_dry_run_of_a_sweep_lists_its_runs);
     tcase_add_test(runs, one_bad_recipe_of_a_sweep_begins_nothing);

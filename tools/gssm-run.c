@@ -10,6 +10,7 @@
 #include "runtime/train/listing.h"
 #include "runtime/train/session.h"
 #include "tools/gssm-run.h"
+#include "tools/gssm-run_partial.h"
 #include "tools/options.h"
 
 double process_start;
@@ -50,11 +51,10 @@ static void show_task(void *data, int task, double score) {
 }
 
 // Writes the result into the run folder.
-static int write_result(const TestOptions *o, RtSession *s, const RtTestResult *t,
+static int write_result(const TestOptions *o, RtSession *s, const char *name, const RtTestResult *t,
                         const RtTested *tested) {
-    const char *latent = s->recipe.test.latent;
     RtEval e = {.row = rt_result_row(&s->recipe, t, o->dir, tested),
-                .latent = latent,
+                .latent = s->recipe.test.latent,
                 .task_scores = t->scores,
                 .task_mses = t->mses,
                 .adapts = t->adapts,
@@ -62,10 +62,43 @@ static int write_result(const TestOptions *o, RtSession *s, const RtTestResult *
                 .steps = t->steps,
                 .n_tasks = t->n,
                 .by_hand = o->task != NULL};
-    const char *name = arena_printf(&s->arena, "%s_%s_%.0f_%.0fx%.0f", o->task ? "task" : "test",
-                                    latent, e.row.iteration, e.row.tasks, e.row.episodes);
 
     return rt_eval_write(o->dir, name, &e, s->why, sizeof s->why) ? EXIT_OK : EXIT_IO;
+}
+
+// Tests in a session that is open, prints the result and writes it.
+static int test_session(const TestOptions *o, RtSession *s, const RtTested *tested,
+                        const double *params) {
+    const RtTest *test = &s->recipe.test;
+    double start = rt_now();
+    const char *name = arena_printf(&s->arena, "%s_%s_%" PRId64 "_%" PRId64 "x%" PRId64,
+                                    params ? "task" : "test", test->latent, tested->iteration,
+                                    params ? 1 : test->tasks,
+                                    ((const RtCollect *)test->act->def)->episodes);
+    Partial partial = {0};
+    RtTestResult result;
+    Buf b = {0};
+    int code = EXIT_OK;
+
+    if (!params && !partial_open(&partial, s, o->dir, name, (int)test->tasks))
+        code = EXIT_IO;
+    if (partial.n_known > 0 && !o->quiet)
+        fprintf(stderr, "going on: %d of %d tasks were tested before\n", partial.n_known,
+                partial.n_tasks);
+    if (code == EXIT_OK)
+        code = rt_session_test(s, params, o->quiet ? NULL : show_task, &s->recipe.test.tasks,
+                               &result);
+    if (code == EXIT_OK) {
+        rt_put_test(&b, &s->recipe, &result, test->latent, rt_now() - start, o->json);
+        put_out(&b);
+        code = write_result(o, s, name, &result, tested);
+    }
+    if (code == EXIT_STOPPED)
+        snprintf(s->why, sizeof s->why,
+                 "stopped after %d of %d tasks; the same command goes on with the others",
+                 partial.n_known, partial.n_tasks);
+    partial_close(&partial, code == EXIT_OK);
+    return code;
 }
 
 static int test(const OptCommand *self, const TestOptions *o) {
@@ -73,7 +106,7 @@ static int test(const OptCommand *self, const TestOptions *o) {
     Arena a = {0};
     const char *settings[3];
     int n = 0;
-    double params[ENV_TASK_MAX], start = rt_now();
+    double params[ENV_TASK_MAX];
     RtTested tested;
 
     if (o->tasks > 0)
@@ -82,22 +115,13 @@ static int test(const OptCommand *self, const TestOptions *o) {
         settings[n++] = arena_printf(&a, "test.act.episodes=%" PRId64, o->episodes);
     if (o->latent)
         settings[n++] = arena_printf(&a, "test.latent=%s", o->latent);
+    rt_stop_install();
     int code = rt_session_open_test(&s, o->dir, settings, n, (int)o->threads, &tested);
     if (code == EXIT_OK && o->task &&
         !env_parse_task(s.recipe.family, o->task, params, s.why, sizeof s.why))
         code = EXIT_BAD_USAGE;
-    if (code == EXIT_OK) {
-        RtTestResult result;
-        Buf b = {0};
-        rt_stop_install();
-        code = rt_session_test(&s, o->task ? params : NULL, o->quiet ? NULL : show_task,
-                               &s.recipe.test.tasks, &result);
-        if (code == EXIT_OK) {
-            rt_put_test(&b, &s.recipe, &result, s.recipe.test.latent, rt_now() - start, o->json);
-            put_out(&b);
-            code = write_result(o, &s, &result, &tested);
-        }
-    }
+    if (code == EXIT_OK)
+        code = test_session(o, &s, &tested, o->task ? params : NULL);
     if (code == EXIT_OK && tested.iteration < s.recipe.iterations)
         fprintf(stderr, "note: training has done %" PRId64 " of %" PRId64 " iterations\n",
                 tested.iteration, s.recipe.iterations);

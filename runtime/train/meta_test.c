@@ -270,12 +270,47 @@ static void summarize(const RtTester *t, RtTestResult *result, int n, int64_t ep
     mean_and_sd(t->kls, n, &result->kl, NULL);
 }
 
+// Tests task `i` with the belief of task `of`, or takes what is known of it; adds its real episodes.
+static int test_task(RtTester *t, RtScene *scene, const RtTestDef *def, int i, int of,
+                     double *episodes) {
+    int64_t before = t->experience.passed_episodes;
+    const RtTestMemory *m = &def->memory;
+    RtTaskResult r = {0};
+    bool found = m->find && m->find(m->data, i, &r);
+    int code = EXIT_OK;
+
+    if (!found) {
+        code = act_on_task(t, scene, i, of, def->latent, env_random_key(def->key, "test", i, 0));
+        for (int k = 0; k < def->episodes && code == EXIT_OK; k++)
+            r.score += rt_actor_score(t->act, k);
+        r = (RtTaskResult){
+            .score = r.score / (double)def->episodes,
+            .mse = t->mses[i],
+            .kl = t->kls[i],
+            .adapt = t->adapts[i],
+            .belief = t->beliefs[i],
+            .step = t->steps[i],
+            .episodes = (double)(def->episodes + t->experience.passed_episodes - before)};
+    }
+    t->scores[i] = r.score;
+    t->mses[i] = r.mse;
+    t->kls[i] = r.kl;
+    t->adapts[i] = r.adapt;
+    t->beliefs[i] = r.belief;
+    t->steps[i] = r.step;
+    *episodes += r.episodes;
+    if (code == EXIT_OK && !found && m->keep && !m->keep(m->data, i, &r))
+        code = EXIT_IO;
+    if (code == EXIT_OK && def->show)
+        def->show(def->data, i, r.score);
+    return code;
+}
+
 int rt_tester_run(RtTester *t, RtScene *outer, const RtTestDef *def, RtTestResult *result) {
     const EnvFamily *family = t->recipe->family;
     bool other = strcmp(def->latent, "other") == 0;
     int n = def->params ? 1 : (int)def->tasks, code = EXIT_OK;
     int n_all = other && n == 1 ? 2 : n; // with the task whose belief is borrowed
-    int64_t episodes = 0;
     RtScene scene = *outer;
 
     scene.experience = &t->experience;
@@ -296,20 +331,11 @@ int rt_tester_run(RtTester *t, RtScene *outer, const RtTestDef *def, RtTestResul
         rt_experience_add_task(&t->experience, params);
         code = prepare_task(t, &scene, i, env_random_key(def->key, "test", i, 0));
     }
-    for (int i = 0; i < n && code == EXIT_OK; i++) {
-        uint64_t key = env_random_key(def->key, "test", i, 0);
-        double sum = 0;
-        code = act_on_task(t, &scene, i, other ? (i + 1) % n_all : i, def->latent, key);
-        for (int k = 0; k < def->episodes && code == EXIT_OK; k++)
-            sum += rt_actor_score(t->act, k);
-        t->scores[i] = sum / (double)def->episodes;
-        episodes += def->episodes;
-        if (def->show && code == EXIT_OK)
-            def->show(def->data, i, t->scores[i]);
-    }
+    double episodes = (double)(t->experience.n_episodes + t->experience.passed_episodes);
+    for (int i = 0; i < n && code == EXIT_OK; i++)
+        code = test_task(t, &scene, def, i, other ? (i + 1) % n_all : i, &episodes);
     outer->physics_seconds = scene.physics_seconds;
     if (code == EXIT_OK)
-        summarize(t, result, n,
-                  episodes + t->experience.n_episodes + t->experience.passed_episodes);
+        summarize(t, result, n, (int64_t)episodes);
     return code;
 }

@@ -10,11 +10,27 @@
 
 typedef struct RtTester RtTester;
 
+// What the test of one task gives.
+typedef struct RtTaskResult {
+    double score, mse, kl;
+    double adapt, belief, step; // seconds
+    double episodes;            // real ones, those of adapting and acting
+} RtTaskResult;
+
+// Who remembers what tests of tasks gave, so that a test that was stopped goes on. Both functions or
+// none.
+typedef struct RtTestMemory {
+    bool (*find)(void *data, int task, RtTaskResult *r);       // whether a task was tested before
+    bool (*keep)(void *data, int task, const RtTaskResult *r); // after each; false ends the test
+    void *data;
+} RtTestMemory;
+
 typedef struct RtTestDef {
     int64_t tasks, episodes;
-    const char *latent;                               // as RtTest
-    uint64_t key;                                     // of tasks and streams
-    const double *params;                             // of the one task that is tested; NULL: drawn
+    const char *latent;   // as RtTest
+    uint64_t key;         // of tasks and streams
+    const double *params; // of the one task that is tested; NULL: drawn
+    RtTestMemory memory;
     void (*show)(void *data, int task, double score); // after each task; or NULL
     void *data;
 } RtTestDef;

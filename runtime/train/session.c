@@ -96,6 +96,7 @@ int rt_session_test(RtSession *s, const double *params,
                      .latent = test->latent,
                      .key = (uint64_t)test->seed,
                      .params = params,
+                     .memory = s->memory,
                      .show = show,
                      .data = data};
 

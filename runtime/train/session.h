@@ -22,6 +22,7 @@ typedef struct RtSession {
     RtWorld world;
     RtDriver driver;
     RtTester *tester;
+    RtTestMemory memory; // of tests; zeroed: none
     char why[1024]; // a sentence, where a function fails and the recipe's diag has no error
 } RtSession;
 
