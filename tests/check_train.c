@@ -269,14 +269,17 @@ START_TEST(the_number_of_threads_changes_no_bit) {
 }
 END_TEST
 
-START_TEST(another_seed_is_another_run) {
+// Another seed, or a task of its own for every episode.
+static const char *const others[] = {"seed=1", "tasks.redrawn=true"};
+
+START_TEST(another_recipe_is_another_run) {
     const char *one = whole_run("one");
     Buf x = {0}, y = {0};
     char path[1200];
 
     snprintf(path, sizeof path, "%s/events.jsonl", one);
     ck_assert(buf_read_file(&x, path, 0, why, sizeof why));
-    ck_assert_int_eq(train(at("two"), 1, "seed=1", NULL), EXIT_OK);
+    ck_assert_int_eq(train(at("two"), 1, others[_i], NULL), EXIT_OK);
     snprintf(path, sizeof path, "%s/events.jsonl", run_in(at("two")));
     ck_assert(buf_read_file(&y, path, 0, why, sizeof why));
     ck_assert(x.len != y.len || memcmp(x.data, y.data, x.len) != 0);
@@ -568,7 +571,7 @@ static Suite *train_suite(void) {
     tcase_add_test(runs, a_run_killed_at_random_moments_ends_like_one_left_alone);
     tcase_add_test(runs, a_run_asked_to_stop_gives_75_and_resumes_to_the_same);
     tcase_add_test(runs, the_number_of_threads_changes_no_bit);
-    tcase_add_test(runs, another_seed_is_another_run);
+    tcase_add_loop_test(runs, another_recipe_is_another_run, 0, 2);
     tcase_add_test(runs, an_evaluation_on_the_way_changes_nothing);
     tcase_add_test(runs, a_run_continued_from_another_ends_like_a_long_one);
     tcase_add_test(runs, a_damaged_checkpoint_costs_an_iteration_and_no_bit);
